@@ -1,0 +1,1 @@
+"""The local web page over the supervisor's API."""

@@ -1,0 +1,102 @@
+"""Programs: what a component asks for, where it can come from, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python wheel, unpacked. ``programs`` maps a program's name to its path inside the wheel's tree."""
+
+    package: str
+    version: str
+    programs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Maven:
+    """Jars with their runtime dependencies, copied flat into ``libs/``. A coordinate is ``group:artifact:version``."""
+
+    coordinates: tuple[str, ...]
+    unpack: bool = False  # the artifact is an archive of programs rather than a jar for the class path
+    programs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Debian:
+    """Debian packages, unpacked without root into one tree. ``programs`` as in ``Wheel``.
+
+    ``libraries``: folders of shared objects inside the tree, for LD_LIBRARY_PATH.
+    """
+
+    packages: tuple[str, ...]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ("usr/lib/x86_64-linux-gnu",)
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """The files of a Go module, ``folder`` of it, copied as they are."""
+
+    module: str
+    version: str
+    folder: str = "."
+
+
+@dataclass(frozen=True)
+class GoBuild:
+    """A program built from the source of a Go module with that module's own sums. Slow: ``minutes`` is a cold build."""
+
+    module: str
+    version: str
+    package: str
+    program: str
+    minutes: float = 1.0
+
+
+Source = Wheel | Maven | Debian | GoModule | GoBuild
+
+
+@dataclass(frozen=True)
+class VersionRule:
+    """How a program on PATH is asked for its version: ``argv`` after the program, the first group of ``pattern``.
+
+    ``at_least`` and ``below`` compare dotted numbers; empty means no bound. At least and below.
+    """
+
+    program: str
+    argv: tuple[str, ...]
+    pattern: str
+    at_least: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A set of programs that a component needs together.
+
+    ``programs``: the names that must all be found on PATH, at the right version, for PATH to be used; empty, or no
+    ``version``: PATH is never used. ``sources`` are tried in order when neither PATH nor the cache has it.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    programs: tuple[str, ...] = ()
+    version: VersionRule | None = None
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A tool that is there. ``root`` is its tree (empty for PATH), ``programs`` absolute paths by name.
+
+    ``environment`` is what its programs need (LD_LIBRARY_PATH), ``source`` where it came from, for people.
+    """
+
+    tool: str
+    version: str
+    source: str
+    root: str
+    programs: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Declaration and catalogue in, Plan out: resolve, place, name, grant, order, size. Pure."""

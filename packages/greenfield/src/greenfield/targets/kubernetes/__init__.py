@@ -1,0 +1,1 @@
+"""Plan to manifests, on disk or on a cluster."""

@@ -1,0 +1,1 @@
+"""Plan to processes on this machine: claims, supervisor, guardian, probes, certificates, logs, state."""
