@@ -1,0 +1,143 @@
+"""A platform run by the command line, as a person would, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+
+GREENFIELD = str(Path(sys.executable).parent / "greenfield")
+Answer = TypeVar("Answer")
+
+
+def wait_for(what: str, question: Callable[[], Answer], seconds: float = 30.0) -> Answer:
+    """The first true answer to ``question``; fails with the last one after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s for {what}; last answer: {answer!r}")
+        time.sleep(0.05)
+    return answer
+
+
+@dataclass
+class Platform:
+    """One declaration in ``folder``; every method is a command line or a look at the machine."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        """The declaration."""
+        return self.folder / "greenfield.yaml"
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+        """A command left running."""
+        return subprocess.Popen(
+            [*self.prefix, GREENFIELD, arguments[0], "-f", str(self.file), *arguments[1:]],
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def run(self, *arguments: str, timeout: float = 180.0) -> subprocess.CompletedProcess[str]:
+        """A command run to its end, whatever its exit code."""
+        process = self.start(*arguments, stdin=subprocess.DEVNULL)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"{arguments} took over {timeout} s\n{out}\n{err}") from None
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def ok(self, *arguments: str, timeout: float = 180.0) -> str:
+        """What a command printed; it must succeed."""
+        done = self.run(*arguments, timeout=timeout)
+        assert done.returncode == 0, f"{arguments} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """What a command answers as JSON; it must succeed."""
+        return json.loads(self.ok(*arguments, "--format", "json"))
+
+    def status(self) -> dict[str, Any]:
+        """The status object."""
+        answer = self.json("status")
+        assert isinstance(answer, dict)
+        return answer
+
+    def pids(self) -> dict[str, int]:
+        """The pid of every process by its name."""
+        return {row["name"]: row["pid"] for row in self.status()["processes"] if row["pid"]}
+
+    def ready(self) -> bool:
+        """Whether all of it is ready."""
+        return bool(self.status()["state"] == "ready")
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Waits until all of it is ready."""
+        wait_for("the platform to be ready", self.ready, seconds)
+
+    def edit(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Changes the declaration as data."""
+        data = yaml.safe_load(self.file.read_text())
+        change(data)
+        self.file.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    def client(self, **options: Any) -> httpx.Client:
+        """A browser's view: the gateway's URL, its certificate checked."""
+        url = httpx.URL(self.status()["urls"]["gateway"])
+        context = ssl.create_default_context(cafile=str(self.folder / ".greenfield" / "pki" / "services-ca.crt"))
+        return httpx.Client(
+            base_url=f"https://127.0.0.1:{url.port}",
+            headers={"host": f"{url.host}:{url.port}"},
+            verify=context,
+            timeout=10.0,
+            **options,
+        )
+
+    def tagged(self) -> dict[int, str]:
+        """Every living process of this platform, by the tag in its environment, wherever it hides."""
+        tag = self._tag()
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                environment = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if tag and tag in environment.split(b"\0"):
+                found[int(entry.name)] = command
+        return found
+
+    def _tag(self) -> bytes:
+        state = self.folder / ".greenfield" / "state.json"
+        if not state.exists():
+            return b""
+        return f"GREENFIELD_RUN={json.loads(state.read_text())['run']}".encode()
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, where the process is still there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
