@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Result:
-    """One figure. ``target`` is what it has to hold (an upper bound unless ``at_least``); None where it only informs."""
+    """One figure. ``target`` is what it has to hold, an upper bound unless ``at_least``; None: it only informs."""
 
     benchmark: str
     metric: str
