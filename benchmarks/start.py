@@ -17,7 +17,7 @@ from benchmarks.result import Result
 
 
 def measure() -> Iterator[Result]:
-    """A first `up` for the data, then a warm one that counts, a second one with nothing to do, and memory by program."""
+    """A first `up` for the data, the warm one that counts, a second with nothing to do; then memory by program."""
     with tempfile.TemporaryDirectory() as folder:
         shop = Path(folder) / "shop"
         shutil.copytree(SHOP.parent, shop, ignore=shutil.ignore_patterns(".greenfield", "__pycache__"))
