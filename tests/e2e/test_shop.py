@@ -1,0 +1,135 @@
+"""The reference platform, whole: what a customer and an operator see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.platform import Platform, kill, wait_for
+
+pytestmark = pytest.mark.e2e
+
+ORDER = {"sku": "fern", "quantity": 2, "customer": "ada"}
+
+
+def order(shop: Platform, **changes: Any) -> str:
+    """Places an order through HTTPS and returns its id."""
+    with shop.client() as client:
+        answer = client.post("/api/orders", json={**ORDER, **changes})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def placed(shop: Platform, identity: str) -> bool:
+    """Whether an order can be read back."""
+    with shop.client() as client:
+        return client.get(f"/api/orders/{identity}").status_code == 200
+
+
+def test_an_order_through_https_comes_out_of_a_consumer(shop: Platform) -> None:
+    """Gateway, sidecars, services, PostgreSQL, Redis and Kafka are all on the way."""
+    identity = order(shop)
+    wait_for("the notification", lambda: identity in shop.ok("logs", "notifier", "--tail", "200"))
+
+
+def test_verify_proves_every_edge_and_refuses_everything_else(shop: Platform) -> None:
+    """Not one check fails, and every declared edge has one."""
+    report = shop.json("verify")
+    assert report["ok"], [check for check in report["checks"] if check["ok"] is False]
+    edges = {(edge["source"], edge["target"]) for edge in shop.json("plan")["edges"]}
+    proved = {(check["source"], check["target"]) for check in report["checks"] if check["expected"] == "allowed"}
+    assert edges <= proved
+
+
+def test_a_killed_process_comes_back_and_keeps_what_was_written(shop: Platform) -> None:
+    """SIGKILL of each process in turn: ready again within 30 s, and the order written just before is there."""
+    for name in sorted(shop.pids()):
+        identity = order(shop, customer=name)
+        before = shop.pids()[name]
+        kill(before)
+        wait_for(f"{name} to be another process", lambda name=name, before=before: shop.pids().get(name) != before)
+        shop.wait_ready()
+        wait_for(f"the order before {name} died", lambda identity=identity: placed(shop, identity), 10)
+
+
+def test_all_processes_killed_at_once_come_back(shop: Platform) -> None:
+    """Nothing but the supervisor survives; all of it returns within 30 s with its data."""
+    identity = order(shop)
+    before = shop.pids()
+    for pid in before.values():
+        kill(pid)
+    wait_for("other processes", lambda: not set(before.values()) & set(shop.pids().values()))
+    shop.wait_ready()
+    wait_for("the order", lambda: placed(shop, identity), 10)
+    order(shop)
+
+
+def test_an_edge_comes_and_goes_while_everything_else_runs_on(shop: Platform) -> None:
+    """Only the service at the edge's source gets new processes, both times; the removed edge is refused at once."""
+    text = shop.file.read_text()
+    before = shop.pids()
+    shop.edit(lambda data: data["services"]["notifier"]["uses"].update({"purchases": "read"}))
+    shop.ok("up", "-d")
+    assert changed(before, shop) == {"notifier-0", "notifier-0-sidecar"}
+    assert shop.json("verify", "--edge", "notifier:purchases")["ok"]
+    between = shop.pids()
+    shop.file.write_text(text)
+    shop.ok("up", "-d")
+    assert changed(between, shop) == {"notifier-0", "notifier-0-sidecar"}
+    refused = [c for c in shop.json("verify")["checks"] if (c["source"], c["target"]) == ("notifier", "purchases")]
+    assert refused
+    assert all(check["ok"] and check["expected"] == "refused" for check in refused)
+
+
+def changed(before: dict[str, int], platform: Platform) -> set[str]:
+    """The processes that are not what they were."""
+    after = platform.pids()
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def test_a_topic_and_a_database_come_live(shop: Platform) -> None:
+    """New parts of a store ask for no restart of it."""
+    text = shop.file.read_text()
+    before = shop.pids()
+
+    def change(data: dict[str, Any]) -> None:
+        data["brokers"]["kafka"]["topics"]["returns"] = {"partitions": 1}
+        data["datastores"]["postgres"]["databases"].append("returns-archive")
+
+    shop.edit(change)
+    shop.ok("up", "-d")
+    assert changed(before, shop) == set()
+    shop.file.write_text(text)
+    shop.ok("up", "-d")
+    assert changed(before, shop) == set()
+
+
+def test_a_second_up_changes_nothing(shop: Platform) -> None:
+    """It says what already runs; every process keeps its pid."""
+    before = shop.pids()
+    shop.ok("up", "-d")
+    assert shop.pids() == before
+
+
+def test_status_has_every_field_that_others_rely_on(shop: Platform) -> None:
+    """The contract of the status object."""
+    status = shop.status()
+    assert status["name"] == "shop"
+    assert status["environment"] == "local"
+    assert status["state"] == "ready"
+    assert status["started_in_s"] > 0
+    assert all(set(step) >= {"name", "seconds"} for step in status["critical_path"])
+    fields = {"name", "resource", "member", "zone", "state", "ready", "pid", "address", "restarts", "rss_bytes"}
+    assert all(fields <= set(row) for row in status["processes"])
+    names = {row["name"] for row in status["processes"]}
+    assert names >= {"catalog-0", "catalog-0-sidecar", "kafka-0", "kafka-zookeeper-0", "postgres-0", "cache-0"}
+
+
+def test_no_secret_stands_in_arguments_state_or_logs(shop: Platform) -> None:
+    """Every generated secret is looked for where none may be."""
+    home = shop.folder / ".greenfield"
+    secrets = [file.read_text().strip() for file in (home / "secrets").iterdir() if file.is_file()]
+    assert secrets
+    places = " ".join(shop.tagged().values()) + (home / "state.json").read_text()
+    places += "".join(log.read_text(errors="replace") for log in (home / "logs").iterdir() if log.is_file())
+    assert [secret[:4] for secret in secrets if secret in places] == []
