@@ -1,0 +1,44 @@
+"""Who is who at a broker, and what an access means there: the words of Kafka's authorizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, order=True)
+class Permission:
+    """``principal`` may do ``operation`` on the topic or group of that name, from any host."""
+
+    principal: str
+    resource: Literal["topic", "group"]
+    name: str
+    operation: str
+
+
+def principal_rules(platform: str) -> str:
+    """How a certificate's whole subject becomes a user: no service can be named like a part of the platform.
+
+    A service is its name; a part of the platform has a colon in front, which no name can hold. Any other subject
+    matches no rule, and its connection ends.
+    """
+    services = f"RULE:^CN=([^,]+),OU=service,O={platform}$/$1/"
+    return f"{services},RULE:^CN=([^,]+),OU=platform,O={platform}$/{principal_of_platform('$1')}/"
+
+
+def principal_of_platform(role: str) -> str:
+    """The user that a part of the platform is."""
+    return f"platform:{role}"
+
+
+def permissions(grants: Iterable[tuple[str, str, str]]) -> frozenset[Permission]:
+    """What grants of (service, topic, access) allow. A consumer's only group has its own name."""
+    found: set[Permission] = set()
+    for service, topic, access in grants:
+        user = f"User:{service}"
+        operation = "WRITE" if access == "produce" else "READ"
+        found |= {Permission(user, "topic", topic, operation), Permission(user, "topic", topic, "DESCRIBE")}
+        if access == "consume":
+            found.add(Permission(user, "group", service, "READ"))
+    return frozenset(found)

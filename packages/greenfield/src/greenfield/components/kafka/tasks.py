@@ -1,0 +1,216 @@
+"""Makes topics and grants so, through Kafka's own administrator protocol. Runs in the task process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from greenfield.components.kafka.roles import Permission, permissions
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, TopicMetadata
+
+_REQUEST_S = 30.0
+_RETENTION = "retention.ms"
+
+
+def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002, ARG001
+    """Makes topics and grants as ``input`` says; without ``prune`` it only adds.
+
+    ``input``: ``servers`` and ``tls`` (paths of ``ca``, ``certificate``, ``key``) of the administrator; ``topics`` by
+    name with ``partitions`` and ``retention_ms``, each in ``copies``; ``grants`` as [service, topic, access]. No topic
+    is ever deleted: without grants, nobody reaches it.
+    """
+    from confluent_kafka import KafkaException
+
+    try:
+        admin = administrator(input)
+        done = [*_reconcile_topics(admin, input), *_reconcile_grants(admin, input)]
+    except KafkaException as exc:
+        raise RuntimeError(f"Kafka at {input['servers']} refused a change: {exc.args[0].str()}.") from exc
+    return "; ".join(done) if done else "everything was as declared"
+
+
+def administrator(input: Mapping[str, Any]) -> AdminClient:  # noqa: A002
+    """A connection as the administrator, or as whoever the certificate says."""
+    from confluent_kafka.admin import AdminClient
+
+    return AdminClient(
+        {
+            "bootstrap.servers": input["servers"],
+            "security.protocol": "ssl",
+            "ssl.ca.location": input["tls"]["ca"],
+            "ssl.certificate.location": input["tls"]["certificate"],
+            "ssl.key.location": input["tls"]["key"],
+            "log_level": 0,
+        }
+    )
+
+
+# --- topics ---------------------------------------------------------------------------------------------------------
+
+
+def _reconcile_topics(admin: AdminClient, wanted: Mapping[str, Any]) -> Iterable[str]:
+    topics: Mapping[str, Mapping[str, int]] = wanted["topics"]
+    present: Mapping[str, TopicMetadata] = admin.list_topics(timeout=_REQUEST_S).topics
+    missing = [name for name in topics if name not in present]
+    if missing:
+        _create(admin, {name: topics[name] for name in missing}, wanted["copies"])
+        yield f"created {_listed('topic', missing)}"
+    kept = {name: topics[name] for name in topics if name in present}
+    grown = [name for name, topic in kept.items() if _grow(admin, name, len(present[name].partitions), topic)]
+    if grown:
+        yield f"added partitions to {_listed('topic', grown)}"
+    changed = _set_retention(admin, kept)
+    if changed:
+        yield f"set the retention of {_listed('topic', changed)}"
+
+
+def _create(admin: AdminClient, topics: Mapping[str, Mapping[str, int]], copies: int) -> None:
+    from confluent_kafka.admin import NewTopic
+
+    new = [
+        NewTopic(name, topic["partitions"], copies, config={_RETENTION: str(topic["retention_ms"])})
+        for name, topic in topics.items()
+    ]
+    _await(admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S))
+
+
+def _grow(admin: AdminClient, name: str, present: int, topic: Mapping[str, int]) -> bool:
+    from confluent_kafka.admin import NewPartitions
+
+    wanted = topic["partitions"]
+    if wanted < present:
+        raise RuntimeError(
+            f"Topic {name} has {present} partitions and Kafka cannot take any away: declare {present} or more, "
+            "or give the smaller topic another name."
+        )
+    if wanted > present:
+        _await(admin.create_partitions([NewPartitions(name, wanted)], request_timeout=_REQUEST_S))
+    return wanted > present
+
+
+def _set_retention(admin: AdminClient, topics: Mapping[str, Mapping[str, int]]) -> list[str]:
+    from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+    if not topics:
+        return []
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
+    answers = admin.describe_configs(resources, request_timeout=_REQUEST_S)
+    present = {asked.name: answer.result()[_RETENTION].value for asked, answer in answers.items()}
+    changed = {name: str(topic["retention_ms"]) for name, topic in topics.items()}
+    changed = {name: value for name, value in changed.items() if present[name] != value}
+    if changed:
+        operation = AlterConfigOpType.SET
+        entries = {
+            name: [ConfigEntry(_RETENTION, value, incremental_operation=operation)] for name, value in changed.items()
+        }
+        updates = [
+            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entry) for name, entry in entries.items()
+        ]
+        _await(admin.incremental_alter_configs(updates, request_timeout=_REQUEST_S))
+    return list(changed)
+
+
+# --- grants ---------------------------------------------------------------------------------------------------------
+
+
+def _reconcile_grants(admin: AdminClient, wanted: Mapping[str, Any]) -> Iterable[str]:
+    declared = permissions((service, topic, access) for service, topic, access in wanted["grants"])
+    present = _bindings(admin)
+    known = {permission for permission in present.values() if permission is not None}
+    missing = declared - known
+    if missing:
+        _await(admin.create_acls([_binding(permission) for permission in missing], request_timeout=_REQUEST_S))
+        yield f"granted {_listed('permission', missing)}"
+    surplus = [binding for binding, permission in present.items() if permission not in declared]
+    if surplus and wanted["prune"]:
+        _await(admin.delete_acls([_filter(binding) for binding in surplus], request_timeout=_REQUEST_S))
+        yield f"revoked {_listed('permission', surplus)}"
+    if missing or (surplus and wanted["prune"]):
+        _wait_until_enforced(admin, declared, wanted["prune"])
+
+
+def _wait_until_enforced(admin: AdminClient, declared: frozenset[Permission], exactly: bool) -> None:
+    """Returns once the broker asks by these grants: with KRaft it learns them a moment after the quorum has.
+
+    Grants are asked with each request, so this ends what open sessions could do, too.
+    """
+    deadline = time.monotonic() + _REQUEST_S
+    while True:
+        enforced = set(_bindings(admin).values())
+        if enforced == declared if exactly else enforced >= declared:
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Kafka took over {_REQUEST_S:.0f} s to take up the changed grants.")
+        time.sleep(0.02)
+
+
+def _bindings(admin: AdminClient) -> dict[AclBinding, Permission | None]:
+    """Every rule of the broker's; None for one that this tool would not write."""
+    from confluent_kafka.admin import (
+        AclBindingFilter,
+        AclOperation,
+        AclPermissionType,
+        ResourcePatternType,
+        ResourceType,
+    )
+
+    everything = AclBindingFilter(
+        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    )
+    found = admin.describe_acls(everything, request_timeout=_REQUEST_S).result()
+    return {binding: _permission(binding) for binding in found}
+
+
+def _permission(binding: AclBinding) -> Permission | None:
+    from confluent_kafka.admin import ResourceType
+
+    kinds: Mapping[object, Literal["topic", "group"]] = {ResourceType.TOPIC: "topic", ResourceType.GROUP: "group"}
+    if (kind := kinds.get(binding.restype)) is None:
+        return None
+    permission = Permission(binding.principal, kind, binding.name, binding.operation.name)
+    return permission if _binding(permission) == binding else None
+
+
+def _binding(permission: Permission) -> AclBinding:
+    from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, ResourcePatternType, ResourceType
+
+    return AclBinding(
+        ResourceType[permission.resource.upper()],
+        permission.name,
+        ResourcePatternType.LITERAL,
+        permission.principal,
+        "*",
+        AclOperation[permission.operation],
+        AclPermissionType.ALLOW,
+    )
+
+
+def _filter(binding: AclBinding) -> AclBindingFilter:
+    from confluent_kafka.admin import AclBindingFilter
+
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
+
+
+# --- both -----------------------------------------------------------------------------------------------------------
+
+
+def _await(answers: Mapping[Any, Any]) -> None:
+    for answer in answers.values():
+        answer.result()
+
+
+def _listed(noun: str, items: Iterable[Any]) -> str:
+    listed = list(items)
+    names = f" {', '.join(listed)}" if all(isinstance(item, str) for item in listed) else ""
+    return f"{len(listed)} {noun}{'s' if len(listed) != 1 else ''}{names}"
