@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import importlib
 import ipaddress
+import itertools
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -142,6 +143,7 @@ class Machine:
     cache: Path
     site: Site = field(init=False)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    serials: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         for name in ("data", "scratch", "sockets", "logs", "secrets"):
@@ -285,7 +287,7 @@ class Machine:
         return self.site.leaves[service]
 
     def _issue(self, authority: str, service: str) -> Leaf:
-        claim = LeafClaim(f"proof-{service}", service, service_identity(PLATFORM, service), unit="service")
+        claim = LeafClaim(f"proof-{next(self.serials)}", service, service_identity(PLATFORM, service), unit="service")
         return self.authorities[authority].issue(claim)
 
     def _resources(self) -> list[Resource]:
@@ -341,3 +343,22 @@ def _free_port(host: str) -> int:
         port = listener.getsockname()[1]
         assert isinstance(port, int)
         return port
+
+
+@dataclass(frozen=True)
+class Here:
+    """``Where`` on that machine, for what a binding of Kafka asks."""
+
+    site: Site
+
+    def address(self, resource: Resource, port: str) -> tuple[str, int]:
+        """The first member."""
+        return self.addresses(resource, port)[0]
+
+    def addresses(self, resource: Resource, port: str) -> tuple[tuple[str, int], ...]:
+        """All members."""
+        return tuple(self.site.ports[f"{member.name}/{port}"] for member in resource.members)
+
+    def leaf(self, service: str, resource: Resource) -> Leaf:
+        """The service's own."""
+        return self.site.leaves[service]

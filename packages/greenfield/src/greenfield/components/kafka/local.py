@@ -40,8 +40,8 @@ _CLASSES = str(PurePath(__file__).with_name("classes.txt"))
 
 # Metadata v1 about no topic, with the correlation id "gfld": answered before any grant, and its count of brokers is
 # above zero only once this one has been admitted to the cluster. https://kafka.apache.org/protocol
-_QUESTION = "\0\0\0\x0e\0\x03\0\x01gfld\xff\xff\0\0\0\0"
-_ANSWER = r"(?s)gfld\x00\x00\x00[\x01-\x09]"
+QUESTION = "\0\0\0\x0e\0\x03\0\x01gfld\xff\xff\0\0\0\0"
+ANSWER = r"(?s)gfld\x00\x00\x00[\x01-\x09]"
 
 # The heap's share of the tier: the rest is the page cache, where Kafka keeps what is read soon. Below 192 MiB the
 # broker's own caches do not fit.
@@ -59,6 +59,10 @@ _SMALL: Mapping[str, str | int | bool] = {
     "group.initial.rebalance.delay.ms": 0,
     "socket.request.max.bytes": 16 << 20,
 }
+
+
+# Denials are told. Not told: each attempt of the controller's to reach its own broker before that listens.
+_LEVELS = {"kafka.authorizer.logger": "INFO", "kafka.controller.RequestSendThread": "ERROR"}
 
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
@@ -93,7 +97,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, program
     configuration, log = f"{home}/server.properties", f"{home}/log4j.properties"
     files = [
         File(path=configuration, content=properties(_configuration(resource, member, plan, site))),
-        File(path=log, content=console_log({"kafka.authorizer.logger": "INFO"})),
+        File(path=log, content=console_log(_LEVELS)),
     ]
     if _settings(resource).coordination == "kraft":
         # What `kafka-storage format` would write, without a second JVM. The broker keeps it as it is.
@@ -114,8 +118,8 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, program
         cwd=home,
         probe=ExchangeProbe(
             address=site.endpoint(f"{member.name}/{CLIENT_PORT}"),
-            send=text(_QUESTION),
-            expect=_ANSWER,
+            send=text(QUESTION),
+            expect=ANSWER,
             tls=client_tls(site.leaves[f"{resource.name}-admin"]),
         ),
         address=site.endpoint(f"{member.name}/{CLIENT_PORT}"),
@@ -180,6 +184,9 @@ def _kraft(resource: Resource, member: Member, site: Site) -> dict[str, str | in
             f"{other.index}@{site.endpoint(f'{other.name}/controller')}" for other in voters
         ),
         "controller.listener.names": "CONTROLLER",
+        # A broker that was killed is not admitted again before its old session ends: 15 s later by the defaults.
+        "broker.session.timeout.ms": 3000,
+        "broker.heartbeat.interval.ms": 500,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     }
 

@@ -32,13 +32,21 @@ def principal_of_platform(role: str) -> str:
     return f"platform:{role}"
 
 
+def topic_operations(access: str) -> frozenset[str]:
+    """What an access allows on a topic."""
+    return frozenset({"WRITE" if access == "produce" else "READ", "DESCRIBE"})
+
+
+def group_operations(access: str) -> frozenset[str]:
+    """What an access allows on the one group that a service may join, which has its name."""
+    return frozenset({"READ"} if access == "consume" else ())
+
+
 def permissions(grants: Iterable[tuple[str, str, str]]) -> frozenset[Permission]:
-    """What grants of (service, topic, access) allow. A consumer's only group has its own name."""
+    """What grants of (service, topic, access) allow, all together."""
     found: set[Permission] = set()
     for service, topic, access in grants:
         user = f"User:{service}"
-        operation = "WRITE" if access == "produce" else "READ"
-        found |= {Permission(user, "topic", topic, operation), Permission(user, "topic", topic, "DESCRIBE")}
-        if access == "consume":
-            found.add(Permission(user, "group", service, "READ"))
+        found |= {Permission(user, "topic", topic, operation) for operation in topic_operations(access)}
+        found |= {Permission(user, "group", service, operation) for operation in group_operations(access)}
     return frozenset(found)

@@ -25,24 +25,24 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     from confluent_kafka import KafkaException
 
     try:
-        admin = administrator(input)
+        admin = connect(input["servers"], input["tls"])
         done = [*_reconcile_topics(admin, input), *_reconcile_grants(admin, input)]
     except KafkaException as exc:
         raise RuntimeError(f"Kafka at {input['servers']} refused a change: {exc.args[0].str()}.") from exc
     return "; ".join(done) if done else "everything was as declared"
 
 
-def administrator(input: Mapping[str, Any]) -> AdminClient:  # noqa: A002
-    """A connection as the administrator, or as whoever the certificate says."""
+def connect(servers: str, tls: Mapping[str, str]) -> AdminClient:
+    """A client that shows itself by ``certificate`` and ``key`` and trusts ``ca`` (paths)."""
     from confluent_kafka.admin import AdminClient
 
     return AdminClient(
         {
-            "bootstrap.servers": input["servers"],
+            "bootstrap.servers": servers,
             "security.protocol": "ssl",
-            "ssl.ca.location": input["tls"]["ca"],
-            "ssl.certificate.location": input["tls"]["certificate"],
-            "ssl.key.location": input["tls"]["key"],
+            "ssl.ca.location": tls["ca"],
+            "ssl.certificate.location": tls["certificate"],
+            "ssl.key.location": tls["key"],
             "log_level": 0,
         }
     )
