@@ -17,23 +17,31 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Maven:
-    """Jars with their runtime dependencies, copied flat into ``libs/``. A coordinate is ``group:artifact:version``."""
+    """Jars with their runtime dependencies, copied flat into ``libs/``. A coordinate is ``group:artifact:version``.
+
+    ``unpack``: the artifacts are archives of programs rather than jars for the class path; their files make the tree,
+    dependencies are left out, ``programs`` and ``libraries`` are as in ``Debian``.
+    """
 
     coordinates: tuple[str, ...]
-    unpack: bool = False  # the artifact is an archive of programs rather than a jar for the class path
+    unpack: bool = False
     programs: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Debian:
     """Debian packages, unpacked without root into one tree. ``programs`` as in ``Wheel``.
 
-    ``libraries``: folders of shared objects inside the tree, for LD_LIBRARY_PATH.
+    ``libraries``: folders of shared objects inside the tree, for LD_LIBRARY_PATH. ``dependencies``: a regular
+    expression; what the packages depend on, near or far, is unpacked too where its whole name matches. Libraries that
+    the programs need and this machine lacks are found without it. The first package gives the tool its version.
     """
 
     packages: tuple[str, ...]
     programs: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ("usr/lib/x86_64-linux-gnu",)
+    dependencies: str = ""
 
 
 @dataclass(frozen=True)

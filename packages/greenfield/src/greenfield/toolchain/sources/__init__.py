@@ -1,0 +1,37 @@
+"""One module for each registry: fetches a source into a folder by the registry's ordinary client.
+
+None names a host: mirrors, proxies and credentials are those of the caller's own configuration. Each checks what it
+fetched against the lock before it unpacks it, and fails with a ToolError that says why, for the next source's turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from greenfield.model.tool import Debian, GoBuild, GoModule, Maven, Wheel
+from greenfield.toolchain.sources import debian, go, maven, wheel
+from greenfield.toolchain.workshop import Fetched, Workshop
+
+Fetcher = Callable[[Any, Workshop], Fetched]
+"""Fetches a source of its own type into the workshop's tree."""
+
+
+@dataclass(frozen=True)
+class Fetchers:
+    """The fetcher of each type of source."""
+
+    by_type: Mapping[type[Any], Fetcher] = field(
+        default_factory=lambda: {
+            Wheel: wheel.fetch,
+            Maven: maven.fetch,
+            Debian: debian.fetch,
+            GoModule: go.fetch_module,
+            GoBuild: go.build,
+        }
+    )
+
+    def __call__(self, source: Any, workshop: Workshop) -> Fetched:
+        """Fetches the source."""
+        return self.by_type[type(source)](source, workshop)

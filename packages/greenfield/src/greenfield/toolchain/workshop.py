@@ -1,0 +1,141 @@
+"""Where one source is fetched: its folders, the lock it must satisfy, and how other programs are run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from greenfield.errors import ToolError
+from greenfield.model.tool import Installation, Source, Tool
+from greenfield.toolchain.cache import full
+from greenfield.toolchain.lock import Lock, Record, key_of
+
+POLL_S = 0.2
+FETCH_S = 900.0  # the longest a download may take; builds name their own
+_FAULT = re.compile(r"\[ERROR\]|^E: |^ERROR|\berror:", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetcher got: the version, and what its tree was made of (name → version and digest, for people)."""
+
+    version: str
+    contents: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Runs the registries' clients. They end with us, when ``cancelled`` is set, or after their time."""
+
+    cancelled: threading.Event
+    tick: Callable[[], None]
+
+    def run(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout_s: float = FETCH_S) -> str:
+        """Standard output; ToolError with the client's own words where it fails."""
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=cwd,
+                env={**os.environ, "LC_ALL": "C", **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as exc:
+            raise ToolError(f"{argv[0]} cannot be run: {exc.strerror}") from exc
+        with process:
+            try:
+                out, err = self._wait(process, time.monotonic() + timeout_s)
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode != 0:
+            raise ToolError(f"{Path(argv[0]).name} failed: {_last_words(out, err)}")
+        return out
+
+    def _wait(self, process: subprocess.Popen[str], deadline: float) -> tuple[str, str]:
+        while True:
+            try:
+                return process.communicate(timeout=POLL_S)
+            except subprocess.TimeoutExpired:
+                self.tick()
+                if self.cancelled.is_set():
+                    raise ToolError("interrupted") from None
+                if time.monotonic() > deadline:
+                    raise ToolError(f"{Path(str(process.args[0])).name} took too long") from None  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """``folder`` holds ``tree``, which is to be filled, and room for downloads; all of it vanishes on failure."""
+
+    folder: Path
+    cache: Path
+    lock: Lock
+    record: Record
+    commands: Commands
+    obtain: Callable[[Tool], Installation]
+    learnt: dict[str, str] | None = None  # where digests go instead of being checked, when a lock is being made
+
+    @property
+    def tree(self) -> Path:
+        """The root of the files to keep."""
+        return self.folder / "tree"
+
+    def room(self, name: str) -> Path:
+        """An empty folder for what is not kept."""
+        path = self.folder / name
+        path.mkdir()
+        return path
+
+    def run(
+        self,
+        *argv: str,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = FETCH_S,
+    ) -> str:
+        """Runs a client, its temporary files inside ``folder``; as ``Commands.run``."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        try:
+            return self.commands.run(
+                argv, cwd or self.folder, {"TMPDIR": str(temporary), **(environment or {})}, timeout_s
+            )
+        except ToolError as exc:
+            if "No space left on device" in exc.message:
+                raise full(self.cache) from exc
+            raise
+
+    def check(self, source: Source, digest: str) -> None:
+        """Holds what was fetched against the lock, or where that is silent, against the first fetch.
+
+        Raises ToolError where they differ: it came short, or was tampered with.
+        """
+        key = key_of(source)
+        if self.learnt is not None:
+            self.learnt[key] = digest
+        elif not (locked := self.lock.of(source)):
+            self.record.check(key, digest)
+        elif locked != digest:
+            raise ToolError(f"refused: its digest is {digest} where the lock has {locked} (cut short, or not the same)")
+
+
+def _last_words(out: str, err: str) -> str:
+    """The line that names the fault, else the last one."""
+    said = f"{err}\n{out}"
+    if "No space left on device" in said:
+        return "No space left on device"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    faults = [line for line in lines if _FAULT.search(line)]
+    return (faults or lines[-1:] or ["it said nothing"])[0][:400]
