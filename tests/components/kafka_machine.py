@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib
-import ipaddress
 import itertools
 import os
 import re
@@ -12,15 +10,12 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pydantic import BaseModel
 
 from greenfield.components import kafka as kafka_component
@@ -39,10 +34,13 @@ from greenfield.model.local import (
     Reconcile,
     Site,
     Task,
-    ToolClaim,
 )
 from greenfield.model.plan import Edge, Plan, Resource, service_identity
 from greenfield.model.tool import Installation
+from greenfield.programs.jvm import APACHE_KAFKA, JAVA
+from greenfield.targets.local.pki import Pki
+from greenfield.toolchain.chain import Toolchain, default_cache
+from greenfield.toolchain.progress import Silent
 
 PLATFORM = "shop"
 _LOCAL = {"kafka": kafka, "zookeeper": zookeeper}
@@ -66,73 +64,6 @@ def plan(settings: Mapping[str, object], grants: Iterable[tuple[str, str, str]],
     return Plan(PLATFORM, "local", ("local",), str(root), tuple(resources), edges, order, index=index)
 
 
-class Authority:
-    """A certificate authority in memory, its leaves in ``folder``."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = _certificate(subject, subject, self.key)
-        self.certificate = (
-            builder.add_extension(x509.BasicConstraints(True, None), True)
-            .add_extension(usage, True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), False)
-            .sign(self.key, hashes.SHA256())
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        self.bundle = folder / f"{name}-ca.crt"
-        self.bundle.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, claim: LeafClaim) -> Leaf:
-        """A leaf as the claim says."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        pairs = [
-            (NameOID.ORGANIZATION_NAME, PLATFORM),
-            (NameOID.ORGANIZATIONAL_UNIT_NAME, claim.unit),
-            (NameOID.COMMON_NAME, claim.common_name),
-        ]
-        subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in pairs])
-        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(claim.identity)]
-        names += [x509.IPAddress(ipaddress.ip_address(host)) for host in claim.hosts]
-        names += [x509.DNSName(name) for name in claim.dns]
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH] + ([ExtendedKeyUsageOID.SERVER_AUTH] if claim.hosts else [])
-        certificate = (
-            _certificate(subject, self.certificate.subject, key)
-            .add_extension(x509.SubjectAlternativeName(names), False)
-            .add_extension(x509.ExtendedKeyUsage(usages), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
-            .sign(self.key, hashes.SHA256())
-        )
-        return self._write(claim.name, key, certificate)
-
-    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Leaf:
-        secret = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        public = certificate.public_bytes(serialization.Encoding.PEM)
-        stem = self.folder / f"{self.name}-{name}"
-        contents = {".crt": public, ".key": secret, ".pem": secret + public}
-        for suffix, content in contents.items():
-            stem.with_suffix(suffix).write_bytes(content)
-        paths = [str(stem.with_suffix(suffix)) for suffix in contents]
-        return Leaf(str(self.bundle), *paths)
-
-
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-    )
-
-
 @dataclass
 class Machine:
     """Claims fulfilled, processes by name. It is the ``Bench`` of the proofs, too."""
@@ -144,11 +75,12 @@ class Machine:
     site: Site = field(init=False)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     serials: Iterator[int] = field(default_factory=itertools.count)
+    issuing: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         for name in ("data", "scratch", "sockets", "logs", "secrets"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        self.authorities = {name: Authority(self.folder / "pki", name) for name in ("services", "platform", "foreign")}
+        self.pki = Pki(self.folder / "pki", PLATFORM)
         claims = [
             claim for resource in self._resources() for claim in _LOCAL[resource.kind].claims(resource, self.plan)
         ]
@@ -276,38 +208,32 @@ class Machine:
 
     def foreign_leaf(self) -> Leaf:
         """See ``Bench``."""
-        return replace(self._issue("foreign", "catalog"), ca=str(self.authorities["services"].bundle))
+        foreign = self._issue(Pki(self.folder / "foreign", PLATFORM), "catalog")
+        return replace(foreign, ca=self.pki.authorities()["services"])
 
     def stranger_leaf(self) -> Leaf:
         """See ``Bench``."""
-        return self._issue("services", "stranger")
+        return self.pretending("stranger")
+
+    def pretending(self, name: str) -> Leaf:
+        """A valid leaf of a service of that name."""
+        return self._issue(self.pki, name)
 
     def service_leaf(self, service: str) -> Leaf:
         """See ``Bench``."""
         return self.site.leaves[service]
 
-    def _issue(self, authority: str, service: str) -> Leaf:
-        claim = LeafClaim(f"proof-{next(self.serials)}", service, service_identity(PLATFORM, service), unit="service")
-        return self.authorities[authority].issue(claim)
+    def _issue(self, pki: Pki, service: str) -> Leaf:
+        with self.issuing:
+            return pki.issue(_of_service(service), self.folder / f"leaf-{next(self.serials)}")
 
     def _resources(self) -> list[Resource]:
         return [resource for resource in self.plan.resources if resource.kind in _LOCAL]
 
-    def _site(self, claims: Iterable[Claim]) -> Site:
-        ports: dict[str, tuple[str, int]] = {}
-        leaves = {
-            service.name: self.authorities["services"].issue(
-                LeafClaim(service.name, service.name, service.identity, unit="service")
-            )
-            for service in self.plan.of_kind("service")
-        }
-        for claim in claims:
-            if isinstance(claim, PortClaim):
-                ports[claim.name] = (claim.host, _free_port(claim.host))
-            elif isinstance(claim, LeafClaim):
-                leaves[claim.name] = self.authorities[claim.authority].issue(claim)
-            else:
-                assert isinstance(claim, ToolClaim)
+    def _site(self, claims: list[Claim]) -> Site:
+        ports = {claim.name: (claim.host, _free_port(claim.host)) for claim in claims if isinstance(claim, PortClaim)}
+        leaves = [claim for claim in claims if isinstance(claim, LeafClaim)]
+        leaves += [_of_service(service.name) for service in self.plan.of_kind("service")]
         return Site(
             root=str(self.folder),
             data=str(self.folder / "data"),
@@ -317,7 +243,7 @@ class Machine:
             secrets=str(self.folder / "secrets"),
             cache=str(self.cache),
             ports=ports,
-            leaves=leaves,
+            leaves=self.pki.leaves(leaves),
             tools=self.tools,
         )
 
@@ -335,6 +261,10 @@ class Machine:
     def _needs(self, node: Process | Task, waiting: list[Process | Task]) -> bool:
         names = {other.name for other in waiting} | {f"resource:{other.resource}" for other in waiting}
         return any(name in names for name in node.after)
+
+
+def _of_service(name: str) -> LeafClaim:
+    return LeafClaim(name, name, service_identity(PLATFORM, name), unit="service")
 
 
 def _free_port(host: str) -> int:
@@ -362,3 +292,9 @@ class Here:
     def leaf(self, service: str, resource: Resource) -> Leaf:
         """The service's own."""
         return self.site.leaves[service]
+
+
+def installed() -> tuple[Mapping[str, Installation], Path]:
+    """The programs, and the folder where they keep what is made once for a machine."""
+    cache = default_cache(os.environ)
+    return Toolchain(cache, Silent()).obtain([JAVA, APACHE_KAFKA]), cache
