@@ -12,7 +12,7 @@ class Wheel:
 
     package: str
     version: str
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Maven:
 
     coordinates: tuple[str, ...]
     unpack: bool = False
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict, hash=False)
     libraries: tuple[str, ...] = ()
 
 
@@ -39,7 +39,7 @@ class Debian:
     """
 
     packages: tuple[str, ...]
-    programs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict, hash=False)
     libraries: tuple[str, ...] = ("usr/lib/x86_64-linux-gnu",)
     dependencies: str = ""
 
