@@ -70,7 +70,7 @@ def test_each_leaf_is_signed_by_its_own_authority(pki: Pki) -> None:
     bundles = pki.authorities()
     for name, leaf in pki.leaves([CATALOG, INTERNAL]).items():
         authority = "services" if name == "catalog" else "platform"
-        assert Path(leaf.ca).read_bytes() == Path(bundles[authority]).read_bytes()  # type: ignore[index]
+        assert Path(leaf.ca).read_bytes() == Path(bundles[authority]).read_bytes()
         issuer = x509.load_pem_x509_certificate(Path(leaf.ca).read_bytes())
         certificate(leaf).verify_directly_issued_by(issuer)
         assert issuer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == f"{authority} authority"

@@ -73,6 +73,10 @@ def _no_binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     raise NotImplementedError(f"nothing of {resource.kind} can be used by a service")
 
 
+def _no_urls(resource: Resource, site: Site) -> Mapping[str, str]:  # noqa: ARG001
+    return {}
+
+
 @dataclass(frozen=True)
 class Component:
     """One kind. The functions are those of its package; ``package`` is where ``local``, ``proofs`` … are looked for.
@@ -81,7 +85,7 @@ class Component:
     may name, from the settings alone. ``reserved`` are names that the program keeps for itself: no service that uses
     it, and none of its parts, may have one. ``singleton``: the name of the one resource of a section that holds no
     names (``gateway``, ``telemetry``). ``references`` lists the services that settings name outside ``uses``, each
-    with its key path inside them (a gateway's routes).
+    with its key path inside them (a gateway's routes). ``urls`` are those that a browser opens, by a name for people.
     """
 
     kind: str
@@ -94,6 +98,7 @@ class Component:
     binding: Callable[[Resource, Edge, Where], Binding] = _no_binding
     reserved: frozenset[str] = frozenset()
     singleton: str = ""
+    urls: Callable[[Resource, Site], Mapping[str, str]] = _no_urls
 
     def local(self) -> LocalSide | None:
         """How it runs here; None while that is not built."""

@@ -51,7 +51,7 @@ class Pki:
     platform: str
     validity: dt.timedelta = VALIDITY
 
-    def authorities(self) -> Mapping[Authority, str]:
+    def authorities(self) -> Mapping[str, str]:
         """The path of each authority's bundle; an authority that is missing is made."""
         private_folder(self.folder)
         return {name: str(self._bundle(name)) for name in AUTHORITIES}

@@ -1,0 +1,1 @@
+"""A kind of which nothing but the name is built."""
