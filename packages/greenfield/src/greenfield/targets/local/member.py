@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from greenfield.errors import StartError
 from greenfield.model.local import Process
@@ -109,13 +110,11 @@ class Member:
         if self.child is not None and self._exited is not None:
             self._become("stopping", f"sent {self.process.stop_signal}")
             self._signal(signal.Signals[self.process.stop_signal])
-            waiting = {asyncio.ensure_future(self._hurry.wait()), asyncio.ensure_future(asyncio.shield(self._exited))}
-            _, pending = await asyncio.wait(
-                waiting, timeout=self.process.stop_grace_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            for future in pending:
-                future.cancel()
-            if self.child is not None and not self._exited.done():
+            hurry = asyncio.create_task(self._hurry.wait())
+            either: set[asyncio.Future[Any]] = {hurry, self._exited}
+            await asyncio.wait(either, timeout=self.process.stop_grace_s, return_when=asyncio.FIRST_COMPLETED)
+            hurry.cancel()
+            if not self._exited.done():
                 self._become("stopping", "sent SIGKILL")
                 self._signal(signal.SIGKILL)
         await self.gone.wait()
