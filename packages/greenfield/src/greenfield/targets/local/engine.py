@@ -53,7 +53,7 @@ class Engine:
         self._keepers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._cpu_before = 0.0
 
-    # --- what others ask -------------------------------------------------------------------------------------------
+    # --- what others ask
 
     async def reconcile(self, graph: Graph) -> Outcome:
         """From whatever runs to what the graph says, touching nothing else."""
@@ -134,7 +134,7 @@ class Engine:
         wanted = self.wanted.variants if self.wanted else {}
         return all(name in current and current[name].ready for name in wanted) and not self.nodes.failures()
 
-    # --- how ---------------------------------------------------------------------------------------------------------
+    # --- how
 
     def _prepare(self, graph: Graph) -> None:
         secrets = Path(graph.secrets)

@@ -22,7 +22,7 @@ from greenfield.targets.local.api import Api
 from greenfield.targets.local.engine import Engine, Event, Outcome
 from greenfield.targets.local.member import Member
 from greenfield.targets.local.paths import StatePaths, make_folders
-from greenfield.targets.local.state import Mark, State
+from greenfield.targets.local.state import Mark
 
 SAVE_AFTER_S = 0.05  # changes of one moment are written once
 ROTATE_EVERY_S = 20.0
@@ -46,7 +46,7 @@ class Supervisor:
         self._saving: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
 
-    # --- operations of the API ---------------------------------------------------------------------------------------
+    # --- operations of the API
 
     async def reconcile(self, graph: Graph) -> Event:
         """Makes the platform what the graph says; the closing event."""
@@ -102,7 +102,7 @@ class Supervisor:
         """No more events."""
         self._listeners.discard(queue)
 
-    # --- what the engine calls -----------------------------------------------------------------------------------------
+    # --- what the engine calls
 
     def emit(self, event: Event) -> None:
         """Tells everybody who listens."""
@@ -123,7 +123,7 @@ class Supervisor:
         self.state.processes = {name: Mark(pid=child.outer, born=child.born) for name, child in children.items()}
         remembered.save(self.paths.state, self.state)
 
-    # --- details -------------------------------------------------------------------------------------------------------
+    # --- details
 
     def _word(self) -> str:
         if self.graph is None or self._stopping is not None:

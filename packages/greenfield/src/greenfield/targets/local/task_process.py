@@ -5,6 +5,7 @@ Each runs in a thread of its own; drivers are imported only by those who need th
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import sys
@@ -37,7 +38,7 @@ def main() -> None:
         for line in sys.stdin:
             question = json.loads(line)
             future = pool.submit(work, question)
-            future.add_done_callback(lambda done, number=question["number"]: answer(number, done))
+            future.add_done_callback(functools.partial(answer, question["number"]))
 
 
 def _outcome(future: Future[str]) -> dict[str, str]:

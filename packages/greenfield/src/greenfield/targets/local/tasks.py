@@ -153,7 +153,8 @@ class _Helper:
             self._idle.cancel()
         self._asked += 1
         number = self._asked
-        answer = self._open[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._open[number] = answer
         question = {"number": number, "function": action.function, "input": action.input}
         self._writer.write(msgspec.json.encode(question) + b"\n")
         try:
@@ -182,7 +183,7 @@ class _Helper:
         argv = (sys.executable, "-m", "greenfield.targets.local.task_process", str(self._secrets))
         environment = {**os.environ, spawn.TAG: self._tag}
         try:
-            child = spawn.start(spawn.Launch(argv, environment, "/", output, stdin=theirs.fileno()))
+            child = spawn.start(spawn.Launch(argv, environment, "/", output, channel=theirs.fileno()))
         finally:
             os.close(output)
             theirs.close()
