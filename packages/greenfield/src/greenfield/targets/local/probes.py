@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import re
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from greenfield.model.local import ClientTls, ExchangeProbe, HttpProbe, ListenPr
 
 TIMEOUT_S = 2.0
 _ANSWER_BYTES = 4096
+_PAUSE_S = 0.1  # an answer that pauses for so long has been said
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -25,7 +27,7 @@ async def ask(probe: Probe, join: Callable[[Content], str]) -> str:
     except TimeoutError:
         return f"no answer from {probe.address} within {TIMEOUT_S:g} s"
     except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
-        return f"{probe.address}: {exc.strerror if isinstance(exc, OSError) and exc.strerror else exc}"
+        return f"{probe.address}: {os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else exc}"
 
 
 async def _ask(probe: Probe, join: Callable[[Content], str]) -> str:
@@ -67,13 +69,19 @@ async def _get(probe: HttpProbe, reader: asyncio.StreamReader, writer: asyncio.S
     return f"GET {probe.path} answered {match[1] if match else status!r}"
 
 
+async def _more(reader: asyncio.StreamReader, *, begun: bool) -> bytes:
+    """What comes next; nothing when an answer that has begun does not go on soon."""
+    try:
+        return await asyncio.wait_for(reader.read(_ANSWER_BYTES), _PAUSE_S if begun else None)
+    except TimeoutError:
+        return b""
+
+
 async def _exchange(probe: ExchangeProbe, send: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     writer.write(send.encode("latin-1"))
     seen = ""
-    while chunk := await reader.read(_ANSWER_BYTES):
+    while chunk := await _more(reader, begun=bool(seen)):
         seen += chunk.decode("latin-1")
         if re.search(probe.expect, seen, re.DOTALL):
             return ""
-        if len(seen) > _ANSWER_BYTES:
-            break
     return f"{probe.address} answered {seen[:120]!r}"
