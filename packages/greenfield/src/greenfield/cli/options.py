@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -19,7 +19,7 @@ class Options:
 
     file: Path
     environment: str | None
-    format: Literal["text", "json"]
+    format: str
 
     @property
     def json(self) -> bool:
@@ -40,13 +40,20 @@ def _find(given: str | None) -> Path:
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds ``-f``, ``--env`` and ``--format``, handed to the command as one ``Options``, its first argument."""
+    return with_formats("text", "json")(command)
 
+
+def with_formats(*formats: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As ``with_options``, for a command that knows other formats; the first is the default."""
+    return functools.partial(_with_options, formats=formats)
+
+
+def _with_options(command: Callable[..., None], *, formats: tuple[str, ...]) -> Callable[..., None]:
     @click.option("-f", "--file", "file", metavar="FILE", help=f"The declaration. Default: the nearest {FILE_NAME}.")
     @click.option("--env", "environment", metavar="NAME", help="The environment whose overlay applies.")
-    @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+    @click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True)
     @functools.wraps(command)
     def wrapped(*args: Any, file: str | None, environment: str | None, format_: str, **kwargs: Any) -> None:
-        chosen: Literal["text", "json"] = "json" if format_ == "json" else "text"
-        command(Options(_find(file), environment, chosen), *args, **kwargs)
+        command(Options(_find(file), environment, format_), *args, **kwargs)
 
     return wrapped

@@ -1,0 +1,59 @@
+"""``check``, ``plan``, ``schema``: what the file says, nothing started."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from greenfield.cli.catalogue import catalogue
+from greenfield.cli.options import Options, with_formats, with_options
+from greenfield.cli.output import emit, emit_json, problems_json, say
+from greenfield.cli.reading import read_plan, read_source
+from greenfield.errors import DeclarationError
+
+
+@click.command()
+@with_options
+def check(options: Options) -> None:
+    """Find every mistake in the declaration: the base and every overlay, unless --env picks one."""
+    from greenfield.spec import reader
+
+    if options.environment is not None:
+        planned = read_plan(options)
+        environments: tuple[str, ...] = (planned.declaration.environment,)
+    else:
+        problems, environments = reader.check(read_source(options.file), catalogue())
+        if problems:
+            raise DeclarationError(problems)
+    if options.json:
+        emit_json(problems_json(()))
+        return
+    said = f" with its environments {', '.join(environments)}" if environments else ""
+    emit(f"ok: {options.file.name}{said} has no mistake")
+
+
+@click.command()
+@with_formats("text", "json", "mermaid")
+def plan(options: Options) -> None:
+    """Show the graph, the grants and the parity; mermaid is a flowchart, as Markdown viewers draw it."""
+    from greenfield.plan import show
+
+    planned = read_plan(options).plan
+    if options.format == "mermaid":
+        emit(show.as_mermaid(planned))
+    elif options.json:
+        emit_json(show.as_json(planned))
+    else:
+        emit(show.as_text(replace(planned, warnings=())))
+        for warning in (*planned.warnings, *planned.refusals):
+            say(f"{click.style('warning', fg='yellow')}: {warning}")
+
+
+@click.command()
+@with_options
+def schema(options: Options) -> None:  # noqa: ARG001
+    """Print the JSON schema of the declaration, for editors."""
+    from greenfield.spec.schema import schema as build
+
+    emit_json(build(catalogue()))
