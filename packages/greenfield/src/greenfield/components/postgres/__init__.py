@@ -1,0 +1,112 @@
+"""PostgreSQL: one server, or a cluster of a primary and its standbys, with its databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+from urllib.parse import quote, urlencode
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from greenfield.model.binding import Binding, Where
+from greenfield.model.component import Component, Context
+from greenfield.model.content import text
+from greenfield.model.plan import Edge, Part, Resource
+from greenfield.programs import etcd
+from greenfield.programs.databases import Databases, database_parts
+from greenfield.programs.quantities import Size, TierName
+
+CLIENT_PORT = "client"
+"""The only listener: TLS, for services and for the platform's own tasks."""
+
+
+def _nodes(value: int) -> int:
+    if value != 1 and not 3 <= value <= 7:
+        raise ValueError(f"postgres runs on 1 node or on 3 to 7, not on {value}: two cannot outvote a lost one")
+    return value
+
+
+class Settings(BaseModel):
+    """A PostgreSQL server or cluster."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    kind: Literal["postgres"] = "postgres"
+    """What it is."""
+    nodes: Annotated[int, AfterValidator(_nodes)] = 1
+    """How many servers: 1, or 3 to 7, of which one is the primary and the others follow it."""
+    size: TierName = "large"
+    """The tier of each server. Buffers and the number of connections follow from it."""
+    storage: Size = "10Gi"
+    """The volume of each server."""
+    storage_class: str | None = Field(default=None, alias="class")
+    """The storage class of the volumes; None: the cluster's default."""
+    databases: Databases | None = None
+    """The databases; without it, one of the store's own name. One that is taken out is kept, and nobody may enter."""
+    backup: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9]*://[^\s]+$")
+    """Where base backups and the log go on Kubernetes, such as ``s3://bucket/path``; None: no backups."""
+
+
+def parts(name: str, settings: Settings) -> Iterable[Part]:
+    """Every database can be read, written and owned."""
+    return database_parts(name, settings.databases)
+
+
+def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
+    """The servers, and for more than one the ensemble that elects their primary."""
+    ensemble = f"{name}-{etcd.KIND}"
+    clustered = settings.nodes > 1
+    yield Resource(
+        name=name,
+        kind="postgres",
+        members=context.members(name, settings.nodes, lambda index: "replica" if index else "primary"),
+        settings=settings,
+        identity=context.platform_identity(name),
+        parts=tuple(parts(name, settings)),
+        needs=(ensemble,) if clustered else (),
+    )
+    if clustered:
+        yield Resource(
+            name=ensemble,
+            kind=etcd.KIND,
+            members=context.members(ensemble, etcd.VOTERS),
+            settings=etcd.EnsembleSettings(storage_class=settings.storage_class),
+            identity=context.platform_identity(ensemble),
+            brought_by=name,
+        )
+
+
+def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
+    """A URL as libpq and psycopg 3 read it: the service's certificate is its login, and the server's is verified."""
+    host, port = where.address(resource, CLIENT_PORT)
+    leaf = where.leaf(edge.source, resource)
+    tls = {"sslmode": "verify-full", "sslrootcert": leaf.ca, "sslcert": leaf.certificate, "sslkey": leaf.key}
+    wiring = {
+        "HOST": host,
+        "PORT": str(port),
+        "DATABASE": edge.target,
+        "USERNAME": edge.source,
+        "TLS_CA": leaf.ca,
+        "TLS_CERT": leaf.certificate,
+        "TLS_KEY": leaf.key,
+        "TLS_PEM": leaf.pem,
+    }
+    query = urlencode(tls, quote_via=quote)
+    return Binding(
+        url=text(f"postgresql://{edge.source}@{host}:{port}/{edge.target}?{query}"),
+        parts={suffix: text(value) for suffix, value in wiring.items()},
+    )
+
+
+COMPONENT = Component(
+    kind="postgres",
+    package=__name__,
+    settings=Settings,
+    plan=plan,
+    section="datastores",
+    parts=parts,
+    binding=binding,
+    reserved=frozenset(
+        {"postgres", "template0", "template1", "replication", "public", "none", "all", "admin", "root", "platform"}
+    ),
+)

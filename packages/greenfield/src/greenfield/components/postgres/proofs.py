@@ -1,0 +1,260 @@
+"""Proves PostgreSQL's grants by trying them, in transactions that are rolled back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from greenfield.components.postgres import CLIENT_PORT
+from greenfield.components.postgres.roles import ADMINISTRATOR, group
+from greenfield.model.binding import Leaf
+from greenfield.model.plan import Edge, Resource
+from greenfield.model.proof import Bench, Denial, Observation, Proof
+from greenfield.programs.databases import strongest
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+_TIMEOUT_S = 10
+_TABLES = 20  # of a database are tried at most
+_OBJECT = '"greenfield proof"'
+
+# How libpq words what the server said before a session was there; it gives no code then.
+_REFUSED = re.compile(
+    r"no pg_hba\.conf entry|certificate authentication failed|requires a valid client certificate|SSL error: .* alert|"
+    r"role \".*\" (does not exist|is not permitted to log in)"
+)
+_NOT_ADMITTED = re.compile(r'no pg_hba\.conf entry for host "[^"]*", user "([^"]*)", database "([^"]*)"')
+_NOT_PERMITTED = re.compile(r"\] ([^@\s]+)@(\S+) ERROR:  permission denied for (.+)$")
+
+
+@dataclass(frozen=True)
+class Door:
+    """One attempt to enter: where, as whom, and with which certificate; without one, in plaintext."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    leaf: Leaf | None
+
+    @contextmanager
+    def opened(self) -> Iterator[Connection]:
+        """A session whose transaction is rolled back at its end; psycopg.Error where it is refused."""
+        import psycopg
+
+        tls = {"sslmode": "disable"}
+        if self.leaf is not None:
+            tls = {"sslmode": "verify-full", "sslrootcert": self.leaf.ca}
+            tls |= {"sslcert": self.leaf.certificate, "sslkey": self.leaf.key}
+        connection = psycopg.connect(
+            host=self.host,
+            port=self.port,
+            dbname=self.database,
+            user=self.user,
+            connect_timeout=_TIMEOUT_S,
+            options="-c lock_timeout=2s -c statement_timeout=10s",
+            application_name="greenfield verify",
+            **tls,  # type: ignore[arg-type]
+        )
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+            connection.close()
+
+
+def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
+    """That a service enters a database with what its edge says, and cannot do the next stronger thing there."""
+    held = strongest(each.access for each in bench.plan.edges_from(edge.source) if each.target == edge.target)
+    door = _door(resource, bench, edge.target, edge.source, bench.service_leaf(edge.source))
+    works = Proof(
+        name=f"{edge.source} may {edge.access} {edge.target}",
+        category="edge",
+        source=edge.source,
+        target=edge.target,
+        expected="allowed",
+        attempt=partial(_may, door, edge.access),
+    )
+    beyond = _BEYOND[held]
+    more = _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, partial(_attempt, door, beyond))
+    return [works, more] if edge.access == held else [works]
+
+
+def refusals(resource: Resource, bench: Bench) -> list[Proof]:
+    """That nobody enters in plaintext, with another authority's certificate, as somebody else, or without an edge."""
+    users = {(edge.source, edge.target) for edge in bench.plan.edges_to(resource.name)}
+    services = [service.name for service in bench.plan.of_kind("service")]
+    proofs: list[Proof] = []
+    for index, database in enumerate(part.name for part in resource.parts):
+        insider = next((source for source, target in sorted(users) if target == database), "anyone")
+        proofs += _at_the_door(_door(resource, bench, database, insider, None), bench)
+        for service in services:
+            own = _door(resource, bench, database, service, bench.service_leaf(service))
+            if (service, database) not in users:
+                proofs.append(_refused(f"{service} at {database}", "undeclared", own, partial(_enter, own)))
+            if index == 0:  # who may be the administrator is asked alike for every database
+                master = partial(_enter, replace(own, user=ADMINISTRATOR))
+                proofs.append(_refused(f"{service} as the administrator of {resource.name}", "identity", own, master))
+    return proofs
+
+
+def denial(line: str) -> Denial | None:
+    """A line of the server's log read as a refusal; None for any other line."""
+    if match := _NOT_ADMITTED.search(line):
+        return Denial(source=match[1], target=match[2], access="connect")
+    if match := _NOT_PERMITTED.search(line):
+        return Denial(source=match[1], target=match[2], access=match[3])
+    return None
+
+
+# --- at the door ----------------------------------------------------------------------------------------------------
+
+
+def _at_the_door(insider: Door, bench: Bench) -> Iterable[Proof]:
+    database = insider.database
+
+    def foreign() -> Observation:
+        return _enter(replace(insider, leaf=bench.foreign_leaf()))
+
+    def stranger(user: str) -> Observation:
+        return _enter(replace(insider, user=user, leaf=bench.stranger_leaf()))
+
+    yield _refused(f"plaintext at {database}", "plaintext", insider, partial(_enter, insider))
+    yield _refused(f"another authority at {database}", "authority", insider, foreign)
+    unknown = replace(insider, user="stranger")
+    yield _refused(f"an undeclared service at {database}", "identity", unknown, partial(stranger, "stranger"))
+    name = f"an undeclared service as {insider.user} at {database}"
+    yield _refused(name, "identity", unknown, partial(stranger, insider.user))
+
+
+def _enter(door: Door) -> Observation:
+    """Whether a session begins."""
+    import psycopg
+
+    try:
+        with door.opened() as session:
+            session.execute("SELECT 1")
+    except psycopg.Error as exc:
+        return _unless_refused(exc)
+    return Observation("allowed", f"a session as {door.user} began")
+
+
+# --- inside ---------------------------------------------------------------------------------------------------------
+
+
+def _may(door: Door, access: str) -> Observation:
+    """Tries the access on tables that are there, at least that the service belongs to its group."""
+    import psycopg
+
+    try:
+        with door.opened() as session:
+            belongs = session.execute(
+                "SELECT pg_has_role(session_user, %s, 'MEMBER')", (group(door.database, access),)
+            ).fetchone()
+            if belongs != (True,):
+                return Observation("refused", f"{door.user} is not a member of {group(door.database, access)}")
+            tables = _tables(session, door.database)
+            for statement in _statements(access, tables):
+                session.execute(statement.encode())
+    except psycopg.Error as exc:
+        return _unless_refused(exc)
+    tried = f"{len(tables)} table{'s' if len(tables) != 1 else ''}" if tables else "there is no table yet"
+    return Observation("allowed", f"{access}: {tried}")
+
+
+def _attempt(door: Door, statements: Callable[[list[str]], Iterable[str]]) -> Observation:
+    """Whether any of the statements is allowed, each on its own."""
+    import psycopg
+
+    refused = ""
+    try:
+        with door.opened() as session:
+            for statement in statements(_tables(session, door.database)):
+                try:
+                    with session.transaction(force_rollback=True):
+                        session.execute(statement.encode())
+                except psycopg.errors.InsufficientPrivilege as exc:
+                    refused = exc.diag.message_primary or str(exc)
+                else:
+                    return Observation("allowed", statement)
+    except psycopg.Error as exc:
+        return _unless_refused(exc)
+    return Observation("refused", refused)
+
+
+def _tables(session: Connection, database: str) -> list[str]:
+    """Tables of the database's owners, quoted."""
+    found = session.execute(
+        "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE tableowner = %s ORDER BY 1 LIMIT %s",
+        (group(database, "own"), _TABLES),
+    )
+    return [str(row[0]) for row in found.fetchall()]
+
+
+def _statements(access: str, tables: list[str]) -> Iterable[str]:
+    """What an access allows."""
+    for table in tables:
+        yield _explained("SELECT", table)
+        if access != "read":
+            yield _explained("DELETE", table)
+    if access == "own":
+        yield f"CREATE TABLE {_OBJECT} ()"
+
+
+def _explained(verb: str, table: str) -> str:
+    """EXPLAIN asks for the same permission, changes nothing and fires no trigger."""
+    return f"EXPLAIN {verb} FROM {table}"
+
+
+def _beyond_read(tables: list[str]) -> Iterable[str]:
+    yield from (_explained("DELETE", table) for table in tables)
+    yield f"CREATE TABLE {_OBJECT} ()"
+    yield f"CREATE TEMPORARY TABLE {_OBJECT} ()"
+
+
+def _beyond_write(tables: list[str]) -> Iterable[str]:
+    yield from (f"COMMENT ON TABLE {table} IS ''" for table in tables)
+    yield f"CREATE TABLE {_OBJECT} ()"
+    yield f"CREATE SCHEMA {_OBJECT}"
+
+
+def _beyond_own(tables: list[str]) -> Iterable[str]:  # noqa: ARG001
+    yield f"CREATE ROLE {_OBJECT}"
+    yield "SELECT pg_reload_conf()"
+    yield f'SET LOCAL SESSION AUTHORIZATION "{ADMINISTRATOR}"'
+
+
+_BEYOND: Mapping[str, Callable[[list[str]], Iterable[str]]] = {
+    "read": _beyond_read,
+    "write": _beyond_write,
+    "own": _beyond_own,
+}
+
+
+# --- both -----------------------------------------------------------------------------------------------------------
+
+
+def _door(resource: Resource, bench: Bench, database: str, user: str, leaf: Leaf | None) -> Door:
+    host, port = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
+    return Door(host, port, database, user, leaf)
+
+
+def _refused(name: str, category: str, door: Door, attempt: Callable[[], Observation]) -> Proof:
+    return Proof(name, category, door.user, door.database, "refused", attempt)
+
+
+def _unless_refused(exc: psycopg.Error) -> Observation:
+    """A refusal as an observation; any other failure proves nothing and is raised."""
+    import psycopg
+
+    said = str(exc).strip().splitlines()[-1].rpartition(" failed: ")[2]
+    if isinstance(exc, psycopg.errors.InsufficientPrivilege) or _REFUSED.search(str(exc)):
+        return Observation("refused", said)
+    raise exc

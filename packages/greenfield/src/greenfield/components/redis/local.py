@@ -1,0 +1,180 @@
+"""Redis on this machine: one server, entered over TLS with a client certificate and a password, and its users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from greenfield.components.redis import CLIENT_PORT, Settings
+from greenfield.components.redis.users import ACTIVE, ADMINISTRATOR, PROBE, rules_by_service
+from greenfield.errors import UnsupportedError
+from greenfield.model.binding import Leaf
+from greenfield.model.content import Content, Secret, text
+from greenfield.model.local import (
+    Claim,
+    ExchangeProbe,
+    File,
+    LeafClaim,
+    PortClaim,
+    Process,
+    Reconcile,
+    SecretClaim,
+    Site,
+    Task,
+    ToolClaim,
+    zone_host,
+)
+from greenfield.model.plan import Member, Plan, Resource, platform_identity
+from greenfield.model.proof import client_tls
+from greenfield.model.quantity import TIERS
+from greenfield.model.tool import Debian, Tool, VersionRule
+
+_PROGRAMS = ("redis-server", "redis-cli", "redis-sentinel")
+
+REDIS = Tool(
+    name="redis",
+    sources=(
+        Debian(("redis-server", "redis-tools", "redis-sentinel"), {name: f"usr/bin/{name}" for name in _PROGRAMS}),
+    ),
+    programs=_PROGRAMS,
+    # The help tells whether it was built with TLS; many are not.
+    version=VersionRule("redis-cli", ("--help",), r"(?s)redis-cli ([0-9.]+).*--tls ", at_least="7.0", below="8"),
+)
+
+_MEMORY_SHARE = 3 / 4  # of the tier's request; the rest is for clients' buffers and for pages copied during a rewrite
+
+
+def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
+    """A port, the server's certificate and the administrator's, a password for each user, and the programs."""
+    _one_server(resource)
+    hosts = tuple(dict.fromkeys(zone_host(plan.zones, member.zone) for member in resource.members))
+    admin = _administrator(resource)
+    for member in resource.members:
+        yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 6379)
+    yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
+    yield LeafClaim(admin, admin, platform_identity(plan.name, admin))
+    for user in (admin, _probe(resource), *(f"{resource.name}.{service}" for service in _rules(resource, plan))):
+        yield SecretClaim(user)
+    yield ToolClaim(REDIS)
+
+
+def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
+    """The server, and what makes its users so while it runs."""
+    _one_server(resource)
+    for member in resource.members:
+        yield _process(resource, member, plan, site)
+    yield from _grants(resource, plan, site)
+
+
+def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Process:
+    programs, leaf = site.tools[REDIS.name], site.leaves[resource.name]
+    home, data = f"{site.scratch}/{member.name}", f"{site.data}/{member.name}"
+    address = site.endpoint(f"{member.name}/{CLIENT_PORT}")
+    users = f"{home}/users.acl"
+    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
+    configured = {"bind": host, "tls-port": str(port), "dir": data, "aclfile": users}
+    configured |= _server_settings(_settings(resource).size, leaf)
+    return Process(
+        name=member.name,
+        resource=resource.name,
+        member=member.name,
+        zone=member.zone,
+        argv=(programs.programs["redis-server"], f"{home}/redis.conf"),
+        environment={name: (value,) for name, value in programs.environment.items()},
+        cwd=data,
+        probe=ExchangeProbe(
+            address=address,
+            send=text(f"AUTH {PROBE} ", Secret(_probe(resource)), "\r\nPING\r\n"),
+            expect=r"\+OK\r\n\+PONG",
+            tls=client_tls(site.leaves[_administrator(resource)]),
+        ),
+        address=address,
+        files=(
+            File(path=f"{home}/redis.conf", content=text(_rendered(configured))),
+            # While it runs, the tasks say the same to the server: reading this anew would end every session.
+            File(path=users, content=_users(resource, plan), on_change="nothing"),
+        ),
+        directories=(home, data),
+    )
+
+
+def _server_settings(size: str, leaf: Leaf) -> Mapping[str, str]:
+    """All that differs from the server's defaults. A write is in the log before it is answered, and survives a kill."""
+    return {
+        "port": "0",
+        "tls-cert-file": leaf.certificate,
+        "tls-key-file": leaf.key,
+        "tls-ca-cert-file": leaf.ca,
+        "tls-auth-clients": "yes",
+        "tls-protocols": "TLSv1.3",
+        "databases": "1",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory": f"{int(TIERS[size].memory_request * _MEMORY_SHARE)}mb",
+        "maxmemory-policy": "allkeys-lru",
+    }
+
+
+def _rendered(settings: Mapping[str, str]) -> str:
+    """Settings as the file has them, every value quoted."""
+    escaped = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in settings.items()}
+    return "".join(f'{name} "{value}"\n' for name, value in escaped.items())
+
+
+def _users(resource: Resource, plan: Plan) -> Content:
+    platform = {ADMINISTRATOR: (_administrator(resource), "~* &* +@all"), PROBE: (_probe(resource), "-@all +ping")}
+    services = {
+        service: (f"{resource.name}.{service}", " ".join(rules)) for service, rules in _rules(resource, plan).items()
+    }
+    lines = [
+        text(f"user {user} {' '.join(ACTIVE)} #", Secret(password, "sha256"), f" {rules}\n")
+        for user, (password, rules) in {**platform, **services}.items()
+    ]
+    return text("user default off resetpass resetkeys resetchannels -@all\n", *lines)
+
+
+def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+    (member,) = resource.members
+    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
+    leaf = site.leaves[_administrator(resource)]
+    wanted = {
+        "server": {"host": host, "port": port},
+        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+        "password": _administrator(resource),
+        "users": {
+            service: {"password": f"{resource.name}.{service}", "rules": list(rules)}
+            for service, rules in _rules(resource, plan).items()
+        },
+    }
+    function = f"{__package__}.tasks:reconcile"
+    added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"
+    needed = Reconcile(function=function, input={**wanted, "prune": False})
+    settled = Reconcile(function=function, input={**wanted, "prune": True})
+    yield Task(name=added, resource=resource.name, action=needed, after=(member.name,))
+    yield Task(name=revoked, resource=resource.name, action=settled, after=(added,), when="settled")
+
+
+def _rules(resource: Resource, plan: Plan) -> Mapping[str, tuple[str, ...]]:
+    return rules_by_service((edge.source, edge.access) for edge in plan.edges_to(resource.name))
+
+
+def _administrator(resource: Resource) -> str:
+    return f"{resource.name}-admin"
+
+
+def _probe(resource: Resource) -> str:
+    return f"{resource.name}-probe"
+
+
+def _settings(resource: Resource) -> Settings:
+    assert isinstance(resource.settings, Settings)
+    return resource.settings
+
+
+def _one_server(resource: Resource) -> None:
+    if len(resource.members) > 1:
+        raise UnsupportedError(
+            f"{resource.name} asks for {len(resource.members)} Redis servers, and more than one node is not built yet "
+            "locally.",
+            hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
+        )

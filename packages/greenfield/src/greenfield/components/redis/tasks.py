@@ -1,0 +1,93 @@
+"""Makes the users of a Redis server so, while it runs. Runs in the task process."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from greenfield.components.redis.users import ACTIVE, ADMINISTRATOR, DRAFT
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+_TIMEOUT_S = 10.0
+
+
+def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002
+    """Makes the services' users as ``input`` says; without ``prune`` it only adds.
+
+    ``input``: ``server`` (``host``, ``port``), ``tls`` (paths of ``ca``, ``certificate``, ``key``) and ``password``
+    (the name of a secret) of the administrator; ``users`` by service with ``password`` (the name of a secret) and
+    ``rules``. Rules hold from the next command on, in open sessions, too; removing a user ends its sessions.
+    """
+    from redis.exceptions import RedisError
+
+    server = input["server"]
+    try:
+        with connect(input, secret(input["password"])) as administrator:
+            done = list(_reconcile(administrator, input, secret))
+    except RedisError as exc:
+        raise RuntimeError(f"Redis at {server['host']}:{server['port']} refused a change: {exc}") from exc
+    return "; ".join(done) if done else "everything was as declared"
+
+
+def connect(input: Mapping[str, Any], password: str) -> Redis:  # noqa: A002
+    """The administrator's session."""
+    from redis import Redis
+
+    server, tls = input["server"], input["tls"]
+    return Redis(
+        host=server["host"],
+        port=server["port"],
+        username=ADMINISTRATOR,
+        password=password,
+        ssl=True,
+        ssl_ca_certs=tls["ca"],
+        ssl_certfile=tls["certificate"],
+        ssl_keyfile=tls["key"],
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=_TIMEOUT_S,
+        decode_responses=True,
+    )
+
+
+def _reconcile(administrator: Redis, wanted: Mapping[str, Any], secret: Callable[[str], str]) -> Iterator[str]:
+    users: Mapping[str, Mapping[str, Any]] = wanted["users"]
+    present = {name for name in _acl(administrator, "USERS") if ":" not in name and name != "default"}
+    for name, user in users.items():
+        rules = [*ACTIVE, f"#{hashlib.sha256(secret(user['password']).encode()).hexdigest()}", *user["rules"]]
+        if name not in present:
+            _acl(administrator, "SETUSER", name, "reset", *rules)
+            yield f"added user {name}"
+        elif _written(administrator, name) != _as_redis_writes(administrator, rules):
+            if wanted["prune"]:
+                _acl(administrator, "SETUSER", name, "reset", *rules)
+                yield f"set the rules of user {name}"
+            else:  # what it may do now, beside what it could do before
+                selector = [rule for rule in user["rules"] if not rule.startswith("reset")]
+                _acl(administrator, "SETUSER", name, f"({' '.join(selector)})")
+                yield f"extended the rules of user {name}"
+    if wanted["prune"] and (gone := sorted(present - users.keys())):
+        _acl(administrator, "DELUSER", *gone)
+        yield f"removed user{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
+
+
+def _written(administrator: Redis, name: str) -> str:
+    """A user's rules as Redis writes them, without the name."""
+    start = f"user {name} "
+    lines: list[str] = _acl(administrator, "LIST")
+    return next(line.removeprefix(start) for line in lines if line.startswith(start))
+
+
+def _as_redis_writes(administrator: Redis, rules: list[str]) -> str:
+    """How Redis would write these rules: it sorts, merges and expands them, each version in its own way."""
+    _acl(administrator, "SETUSER", DRAFT, "reset", *rules)
+    try:
+        return _written(administrator, DRAFT)
+    finally:
+        _acl(administrator, "DELUSER", DRAFT)
+
+
+def _acl(administrator: Redis, *words: str) -> Any:
+    return administrator.execute_command("ACL", *words)  # type: ignore[no-untyped-call]
