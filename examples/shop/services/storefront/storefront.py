@@ -1,0 +1,84 @@
+"""Takes orders: asks the catalog for the price, keeps the purchase, tells the world."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import HTTPException
+from pydantic import BaseModel, Field
+from sqlalchemy import text
+
+from greenfield_kit.app import Service
+from greenfield_kit.http import CalleeError
+
+service = Service("storefront")
+purchases = service.postgres("purchases")
+cache = service.cache("cache")
+catalog = service.http("catalog")
+orders = service.topic("orders")
+app = service.app()
+
+KEPT_S = 300  # a purchase never changes; the cache is only kept small
+
+
+class Order(BaseModel):
+    """What a customer asks for."""
+
+    sku: str = Field(min_length=1, max_length=64, pattern="^[a-z0-9-]+$")
+    quantity: int = Field(ge=1, le=100)
+    customer: str = Field(min_length=1, max_length=100)
+
+
+class Purchase(Order):
+    """What was bought; ``total`` in cents."""
+
+    id: uuid.UUID
+    total: int
+
+
+@app.get("/")
+async def welcome() -> dict[str, str]:
+    """Where to go from here."""
+    return {"shop": "greenfield", "browse": "/api/catalog", "order": "POST /api/orders"}
+
+
+@app.post("/api/orders", status_code=201)
+async def place(order: Order) -> Purchase:
+    """Keeps the purchase, then publishes it."""
+    purchase = Purchase(id=uuid.uuid4(), total=order.quantity * await price(order.sku), **order.model_dump())
+    async with purchases.begin() as connection:
+        await connection.execute(
+            text("insert into purchase values (:id, :sku, :quantity, :customer, :total)"), purchase.model_dump()
+        )
+    await orders.publish(str(purchase.id), purchase.model_dump_json().encode())
+    return purchase
+
+
+@app.get("/api/orders/{identity}")
+async def purchased(identity: uuid.UUID) -> Purchase:
+    """One purchase."""
+    found = await cache.get(f"purchase:{identity}", Purchase, lambda: load(identity), ttl=KEPT_S)
+    if found is None:
+        raise HTTPException(404, f"There is no order {identity}.")
+    return found
+
+
+async def load(identity: uuid.UUID) -> Purchase | None:
+    """A purchase as the database has it."""
+    async with purchases.connect() as connection:
+        rows = await connection.execute(text("select * from purchase where id = :id"), {"id": identity})
+        row = rows.mappings().first()
+    return Purchase.model_validate(row) if row else None
+
+
+async def price(sku: str) -> int:
+    """What the catalog asks for one, in cents."""
+    try:
+        answer = await catalog.get(f"/api/catalog/{sku}")
+    except CalleeError as exc:
+        raise HTTPException(503, "The catalog does not answer.", {"retry-after": "1"}) from exc
+    if answer.status_code == 404:
+        raise HTTPException(422, f"There is no product {sku!r}.")
+    if answer.status_code != 200:
+        raise HTTPException(502, "The catalog cannot say the price.")
+    return int(answer.json()["price"])

@@ -1,0 +1,182 @@
+"""A service: its connections, and a FastAPI application that knows when they are ready and closes them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from greenfield_kit import connections, logs, problems
+from greenfield_kit.requests import Requests
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from greenfield_kit.cache import Cache
+    from greenfield_kit.events import Handler, Subscription, Topic
+    from greenfield_kit.http import Client
+
+CHECK_S = 2.0  # a connection that does not answer within this is not ready
+CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
+TRIES, FIRST_PAUSE_S = 5, 0.2  # of a handler, before a message is passed over
+
+Check = Callable[[], Awaitable[Any]]
+Taken = TypeVar("Taken", bound="Handler")
+log = logging.getLogger("greenfield_kit")
+
+
+class Service:
+    """What a service is made of. Connections open lazily, count for readiness, and close in reverse order."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._checks: dict[str, Check] = {}
+        self._closes: list[Check] = []
+        self._handlers: list[tuple[str, Handler]] = []
+        self._readiness: tuple[float, dict[str, str]] = (0.0, {})
+
+    def postgres(self, name: str) -> AsyncEngine:
+        """A database of the declaration's ``uses``."""
+        from sqlalchemy import text
+
+        engine = connections.postgres(name)
+
+        async def check() -> None:
+            async with engine.connect() as connection:
+                await connection.execute(text("select 1"))
+
+        self._keep(name, check, engine.dispose)
+        return engine
+
+    def redis(self, name: str) -> Redis:
+        """A redis, bare; ``cache`` is what most services want."""
+        client = connections.redis(name)
+        self._keep(name, client.ping, client.aclose)
+        return client
+
+    def cache(self, name: str) -> Cache:
+        """A redis as a cache; not part of readiness."""
+        from greenfield_kit.cache import Cache as Made
+
+        cache = Made(name)
+        self._closes.append(cache.close)
+        return cache
+
+    def topic(self, name: str) -> Topic:
+        """A topic to publish to."""
+        from greenfield_kit.events import Topic as Made
+
+        topic = Made(name)
+        self._keep(name, topic.check, topic.close)
+        return topic
+
+    def http(self, name: str) -> Client:
+        """Another service to call; not part of readiness, or one that falls would take its callers along."""
+        from greenfield_kit.http import Client as Made
+
+        client = Made(name)
+        self._closes.append(client.close)
+        return client
+
+    def consume(self, name: str) -> Callable[[Taken], Taken]:
+        """Decorates ``async def handle(value: bytes, headers: dict[str, str])``: called for each message, in order.
+
+        At least once: a message counts as taken when the handler returned. One that fails is tried again with growing
+        pauses, then logged and passed over.
+        """
+
+        def register(handler: Taken) -> Taken:
+            self._handlers.append((name, handler))
+            return handler
+
+        return register
+
+    def app(self, **options: Any) -> FastAPI:
+        """The application: health, problems, deadlines, logs; ``options`` go to FastAPI."""
+        logs.configure()
+        app = FastAPI(title=self.name, lifespan=self._lifespan, **options)
+        app.add_middleware(Requests)
+        problems.install(app)
+        app.add_api_route("/health/live", _alive, include_in_schema=False)
+        app.add_api_route("/health/ready", self._ready, include_in_schema=False)
+        return app
+
+    def _keep(self, name: str, check: Check, close: Check) -> None:
+        self._checks[name] = check
+        self._closes.append(close)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        from contextlib import AsyncExitStack
+
+        async with AsyncExitStack() as stack:
+            for close in self._closes:
+                stack.push_async_callback(close)
+            if self._handlers:
+                await stack.enter_async_context(self._consuming())
+            log.info("started", extra={"service": self.name})
+            yield
+            log.info("stopping", extra={"service": self.name})
+
+    @asynccontextmanager
+    async def _consuming(self) -> AsyncIterator[None]:
+        from greenfield_kit.events import Subscription as Made
+
+        subscriptions = [(Made(name), handler) for name, handler in self._handlers]
+        async with asyncio.TaskGroup() as group:
+            for subscription, handler in subscriptions:
+                group.create_task(_consume(subscription, handler))
+            yield
+            for subscription, _ in subscriptions:
+                subscription.close()
+
+    async def _ready(self) -> JSONResponse:
+        loop = asyncio.get_running_loop()
+        asked, failures = self._readiness
+        if not asked or loop.time() - asked > CHECK_FRESH_S:
+            failures = dict(filter(None, await asyncio.gather(*(_checked(n, c) for n, c in self._checks.items()))))
+            self._readiness = (loop.time(), failures)
+        status = {name: failures.get(name, "ok") for name in self._checks}
+        return JSONResponse({"ready": not failures, "connections": status}, 503 if failures else 200)
+
+
+async def _alive() -> dict[str, bool]:
+    return {"alive": True}
+
+
+async def _checked(name: str, check: Check) -> tuple[str, str] | None:
+    """The name and the kind of failure; the reason itself is for the log, not for whoever asks."""
+    outcome: Any = (await asyncio.gather(asyncio.wait_for(check(), CHECK_S), return_exceptions=True))[0]
+    if not isinstance(outcome, BaseException):
+        return None
+    log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
+    return name, type(outcome).__name__
+
+
+async def _consume(subscription: Subscription, handler: Handler) -> None:
+    from greenfield_kit.events import headers_of
+
+    async for message in subscription.messages():
+        await _handle(subscription.name, handler, message.value() or b"", headers_of(message))
+
+
+async def _handle(topic: str, handler: Handler, value: bytes, headers: dict[str, str]) -> None:
+    pause = FIRST_PAUSE_S
+    for attempt in range(1, TRIES + 1):
+        outcome: Any = (await asyncio.gather(handler(value, headers), return_exceptions=True))[0]
+        if isinstance(outcome, asyncio.CancelledError):
+            raise outcome
+        if not isinstance(outcome, BaseException):
+            return
+        last = attempt == TRIES
+        words = "message passed over" if last else "message failed, trying again"
+        log.error(words, exc_info=outcome, extra={"topic": topic, "attempt": attempt})
+        if not last:
+            await asyncio.sleep(pause)
+            pause *= 2

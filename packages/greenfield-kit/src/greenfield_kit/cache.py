@@ -1,0 +1,67 @@
+"""Cache-aside: look in the cache; on a miss ask the origin and fill. A cache that fails or is slow is passed by."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from greenfield_kit.connections import Wiring, redis
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Value = TypeVar("Value", bound=BaseModel)
+else:
+    Value = TypeVar("Value")
+
+CLOSED_S = 1.0  # after a failure the cache is left alone for so long
+log = logging.getLogger("greenfield_kit")
+
+
+class Cache:
+    """Values of pydantic models under this service's own prefix."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._client = redis(name)
+        self._prefix = Wiring(name).get("PREFIX")
+        self._closed_until = 0.0
+
+    async def get(
+        self, key: str, model: type[Value], load: Callable[[], Awaitable[Value | None]], ttl: int
+    ) -> Value | None:
+        """The cached value, or what ``load`` answers, kept for ``ttl`` seconds. None is not kept."""
+        held = await self._ask(lambda: self._client.get(self._prefix + key))
+        if held is not None:
+            return model.model_validate_json(held)
+        value = await load()
+        if value is not None:
+            text = value.model_dump_json()
+            await self._ask(lambda: self._client.set(self._prefix + key, text, ex=ttl))
+        return value
+
+    async def forget(self, key: str) -> None:
+        """The next ``get`` asks the origin."""
+        await self._ask(lambda: self._client.delete(self._prefix + key))
+
+    async def check(self) -> None:
+        """Nothing: a service without its cache is slower, and still ready."""
+
+    async def close(self) -> None:
+        """Ends its connections."""
+        await self._client.aclose()
+
+    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+        from redis.exceptions import RedisError
+
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._closed_until:
+            return None
+        try:
+            return await question()
+        except (RedisError, OSError, TimeoutError) as exc:
+            self._closed_until = loop.time() + CLOSED_S
+            log.warning("cache is passed by", extra={"cache": self.name, "reason": str(exc)})
+            return None

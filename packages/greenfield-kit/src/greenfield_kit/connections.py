@@ -1,0 +1,87 @@
+"""Typed connections from the wiring in the environment: ``<NAME>_URL`` and its parts, as the platform sets them.
+
+Drivers are imported by the function that needs one, so that a service pays for what it uses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+POOL_SIZE = 5  # connections a process keeps to a database; the server's limit is shared by all replicas
+CONNECT_S = 5.0
+CACHE_ANSWER_S = 0.25  # a cache that answers later than this is no help
+
+
+class WiringError(LookupError):
+    """Something that the service uses is not wired: the declaration lacks the edge, or it was started by hand."""
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The variables of one used name. Its values may be secrets and do not show in ``repr``."""
+
+    name: str
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+
+    def __getitem__(self, part: str) -> str:
+        """The value of ``<NAME>_<PART>``; WiringError where it is not set."""
+        variable = f"{self.name.replace('-', '_').upper()}_{part}"
+        try:
+            return self.environment[variable]
+        except KeyError:
+            raise WiringError(
+                f"{variable} is not set: {self.name!r} is not wired to this service. "
+                f"Add it to the service's `uses` in greenfield.yaml, or start by `greenfield run`."
+            ) from None
+
+    def get(self, part: str, default: str = "") -> str:
+        """The value of a part, or the default."""
+        return self.environment.get(f"{self.name.replace('-', '_').upper()}_{part}", default)
+
+
+def postgres(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    """An SQLAlchemy engine on psycopg 3. Connections are checked before use, so a restarted server costs no request."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    url = Wiring(name)["URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=CONNECT_S,
+        connect_args={"connect_timeout": int(CONNECT_S)},
+        hide_parameters=True,
+    )
+
+
+def redis(name: str, *, answer_s: float = CACHE_ANSWER_S) -> Redis:
+    """A redis client whose every answer comes within ``answer_s`` seconds, or a TimeoutError does."""
+    from redis.asyncio import Redis as Client
+
+    client: Redis = Client.from_url(
+        Wiring(name)["URL"], socket_timeout=answer_s, socket_connect_timeout=1.0, health_check_interval=30
+    )
+    return client
+
+
+def kafka(name: str) -> dict[str, str | int]:
+    """Settings of a Kafka client for a topic: addresses and certificates, as confluent-kafka reads them."""
+    wiring = Wiring(name)
+    return {
+        "bootstrap.servers": wiring["BOOTSTRAP_SERVERS"],
+        "security.protocol": "ssl",
+        "ssl.ca.location": wiring["TLS_CA"],
+        "ssl.certificate.location": wiring["TLS_CERT"],
+        "ssl.key.location": wiring["TLS_KEY"],
+        "reconnect.backoff.max.ms": 2000,
+        "topic.metadata.refresh.fast.interval.ms": 200,
+        "log_level": 3,
+    }

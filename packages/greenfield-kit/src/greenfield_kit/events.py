@@ -1,0 +1,135 @@
+"""Topics: publishing that returns when the broker has it, consuming at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from greenfield_kit.connections import Wiring, kafka
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Message, Producer
+
+PUBLISH_S = 10.0  # then the broker has not said that it has the message
+POLL_S = 0.5
+
+
+class PublishError(RuntimeError):
+    """The broker did not confirm a message. It may or may not have it."""
+
+
+class Topic:
+    """A topic to publish to. Opened by the first message; ``close`` sends what is still under way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._settings = {
+            **kafka(name),
+            "enable.idempotence": True,
+            "linger.ms": 2,
+            "message.timeout.ms": int(PUBLISH_S * 1000),
+        }
+        self._topic = Wiring(name)["TOPIC"]
+        self._producer: Producer | None = None
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    async def publish(self, key: str, value: bytes, headers: dict[str, str] | None = None) -> None:
+        """Returns when all in-sync replicas have the message; PublishError after ``PUBLISH_S`` at the latest."""
+        loop = asyncio.get_running_loop()
+        confirmed: asyncio.Future[None] = loop.create_future()
+
+        def delivered(error: Any, _: Message) -> None:
+            loop.call_soon_threadsafe(_settle, confirmed, error)
+
+        sent = [(name, text.encode()) for name, text in (headers or {}).items()]
+        try:
+            self._open().produce(self._topic, value, key=key.encode(), headers=sent, on_delivery=delivered)
+        except BufferError as exc:
+            raise PublishError(f"too many messages for {self._topic} wait to be sent") from exc
+        await confirmed
+
+    async def check(self) -> None:
+        """Raises where no broker answers."""
+        await asyncio.to_thread(self._open().list_topics, self._topic, 2.0)
+
+    async def close(self) -> None:
+        """Sends what is under way, then ends."""
+        self._closing.set()
+        if self._producer is not None and self._thread is not None:
+            await asyncio.to_thread(self._producer.flush, PUBLISH_S)
+            await asyncio.to_thread(self._thread.join)
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            from confluent_kafka import Producer as Client
+
+            self._producer = producer = Client(self._settings)
+            self._thread = threading.Thread(target=self._poll, args=(producer,), name=f"{self.name}-sent", daemon=True)
+            self._thread.start()
+        return self._producer
+
+    def _poll(self, producer: Producer) -> None:
+        while not self._closing.is_set():
+            producer.poll(POLL_S)
+
+
+def _settle(confirmed: asyncio.Future[None], error: Any) -> None:
+    if confirmed.done():
+        return
+    if error is None:
+        confirmed.set_result(None)
+    else:
+        confirmed.set_exception(PublishError(str(error)))
+
+
+class Subscription:
+    """A topic to consume, as this service's own group. A message is committed when the next one is asked for."""
+
+    def __init__(self, name: str) -> None:
+        wiring = Wiring(name)
+        self.name = name
+        self._topic = wiring["TOPIC"]
+        self._settings = {
+            **kafka(name),
+            "group.id": wiring["GROUP"],
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": 10000,
+            "partition.assignment.strategy": "cooperative-sticky",
+        }
+        self._closing = False
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Messages as they come, until ``close``. What was yielded is committed once the loop comes back for more."""
+        from confluent_kafka import Consumer as Client
+
+        consumer = await asyncio.to_thread(Client, self._settings)
+        consumer.subscribe([self._topic])
+        try:
+            while not self._closing:
+                message = await asyncio.to_thread(consumer.poll, POLL_S)
+                if message is None or message.error():
+                    continue
+                yield message
+                await asyncio.to_thread(_commit, consumer, message)
+        finally:
+            await asyncio.to_thread(consumer.close)
+
+    def close(self) -> None:
+        """No more messages: the loop ends within half a second, and the group is left in order."""
+        self._closing = True
+
+
+def _commit(consumer: Consumer, message: Message) -> None:
+    consumer.commit(message=message, asynchronous=False)
+
+
+Handler = Callable[[bytes, dict[str, str]], Any]
+
+
+def headers_of(message: Message) -> dict[str, str]:
+    """A message's headers as text."""
+    return {name: value.decode(errors="replace") for name, value in message.headers() or [] if value is not None}
