@@ -19,6 +19,8 @@ from greenfield.toolchain.lock import Lock, Record, key_of
 
 POLL_S = 0.2
 FETCH_S = 900.0  # the longest a download may take; builds name their own
+LONGEST = 400  # characters of a client's own words; the cause tends to stand at the end
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAULT = re.compile(r"\[ERROR\]|^E: |^ERROR|\berror:", re.MULTILINE)
 
 
@@ -136,6 +138,8 @@ def _last_words(out: str, err: str) -> str:
     said = f"{err}\n{out}"
     if "No space left on device" in said:
         return "No space left on device"
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in _COLOUR.sub("", said).splitlines() if line.strip()]
     faults = [line for line in lines if _FAULT.search(line)]
-    return (faults or lines[-1:] or ["it said nothing"])[0][:400]
+    causes = [line for line in lines if re.match(r"cause(d by)?:", line, re.IGNORECASE)]
+    words = " ".join([*(faults or lines[-1:] or ["it said nothing"])[:1], *causes[:1]])
+    return words if len(words) <= LONGEST else f"{words[: LONGEST // 2]} … {words[-LONGEST // 2 :]}"

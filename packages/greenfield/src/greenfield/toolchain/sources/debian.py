@@ -142,6 +142,7 @@ class _Apt:
             self._workshop.record.check(f"deb:{package.name}={package.version}", package.digest)
             self._workshop.run("dpkg-deb", "-x", str(archive), str(self._workshop.tree))
             archive.unlink()
+        _turn_inwards(self._workshop.tree)
 
     def _find(self, wanted: list[str]) -> dict[str, Package]:
         said = self._get("download", "--print-uris", *wanted)
@@ -161,6 +162,16 @@ class _Apt:
         with (self._home / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self._get("update")
+
+
+def _turn_inwards(tree: Path) -> None:
+    """Points absolute links at the tree instead of this machine, where the tree holds what they name."""
+    for path in tree.rglob("*"):
+        if path.is_symlink() and (target := path.readlink()).is_absolute():
+            inside = tree / target.relative_to("/")
+            if inside.exists():
+                path.unlink()
+                path.symlink_to(os.path.relpath(inside, path.parent))
 
 
 def parse(line: str) -> Package | None:

