@@ -1,0 +1,79 @@
+"""``verify`` and ``explain``: what holds on the running platform, and why."""
+
+from __future__ import annotations
+
+import click
+
+from greenfield.assurance.explain import explain as explained
+from greenfield.assurance.verify import Check
+from greenfield.cli.options import Options, with_options
+from greenfield.cli.output import emit, emit_json, say
+from greenfield.errors import NotRunningError
+
+_MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: ("not enforced", "yellow")}
+
+
+@click.command()
+@with_options
+@click.option("--edge", metavar="A:B", help="Only what touches the edge from A to B.")
+@click.option("--strict", is_flag=True, help="What is not enforced here fails, too.")
+def verify(options: Options, edge: str | None, *, strict: bool) -> None:
+    """Prove the running platform: every edge works, everything else is refused."""
+    from greenfield.assurance import verify as proofs
+    from greenfield.assurance.bench import workbench
+    from greenfield.cli.prepared import compiled, paths_of, prepared_site
+    from greenfield.targets.local import client
+
+    paths = paths_of(options)
+    supervisor = client.connect(paths)
+    if supervisor is None:
+        raise NotRunningError("Nothing runs here.", hint="greenfield up")
+    status = supervisor.status()
+    wanted = compiled(options, status["scale"])
+    _, plan, site = prepared_site(wanted, paths, running=True)
+    pair = proofs.edge_named(edge, plan) if edge else None
+    with workbench(plan, site, paths.pki) as bench:
+        listed = proofs.gather(plan, wanted.catalogue, bench)
+        if pair is not None:
+            listed = proofs.touching(listed, *pair)
+        checks = proofs.prove(listed)
+    missing = [] if pair else proofs.unproved(plan, checks)
+    ok = bool(checks) and not missing and not any(c.ok is False or (strict and c.ok is None) for c in checks)
+    if options.json:
+        emit_json({"ok": ok, "checks": [check.as_json() for check in checks]})
+    else:
+        _show(checks)
+        for each in missing:
+            say(f"no proof shows that {each.source} → {each.target}: {each.access} works")
+    if not ok:
+        click.get_current_context().exit(1)
+
+
+def _show(checks: list[Check]) -> None:
+    for category in dict.fromkeys(check.category for check in checks):
+        of_it = [check for check in checks if check.category == category]
+        good = sum(check.ok is True for check in of_it)
+        emit(f"{category}: {good} of {len(of_it)} as they should be")
+        for check in of_it:
+            if check.ok is not True:
+                word, colour = _MARKS[check.ok]
+                emit(f"  {click.style(word, fg=colour)}  {check.name}: expected {check.expected}; {check.observed}")
+    seconds = sum(check.seconds for check in checks)
+    emit(f"{len(checks)} checks, {sum(check.ok is False for check in checks)} failed, {seconds:.1f} s of attempts")
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@with_options
+def explain(options: Options, source: str, target: str) -> None:
+    """Why SOURCE may, or may not, reach TARGET."""
+    from greenfield.cli.reading import read_plan
+
+    answer = explained(read_plan(options, "local").plan, source, target)
+    if options.json:
+        emit_json(answer.as_json())
+        return
+    emit(f"{source} → {target}: {click.style('allowed', fg='green') if answer.allowed else 'refused'}")
+    for sentence in answer.sentences:
+        emit(f"  {sentence}")
