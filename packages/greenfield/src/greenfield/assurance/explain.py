@@ -60,7 +60,7 @@ def explain(plan: Plan, source: str, target: str) -> Explanation:
     edges = tuple(edge for edge in plan.edges_from(source) if edge.target == target)
     if edges:
         return Explanation(source, target, True, edges, tuple(_granted(edges, part, owner)))
-    return _refused(plan, callers[source], part, owner)
+    return _refused(plan, callers[source], part)
 
 
 def _granted(edges: Iterable[Edge], part: Part, owner: Resource) -> Iterable[str]:
@@ -70,10 +70,11 @@ def _granted(edges: Iterable[Edge], part: Part, owner: Resource) -> Iterable[str
             source=edge.source, target=edge.target, access=edge.access
         )
         yield f"`{edge.target}: {edge.access}` under {edge.source}.uses: {edge.source} {meaning}{of}."
-    yield f"It shows the certificate of {next(iter(edges)).source}; nobody else holds that, and nothing else opens this."
+    holder = next(iter(edges)).source
+    yield f"It shows the certificate of {holder}; nobody else holds that, and nothing else opens this."
 
 
-def _refused(plan: Plan, source: Resource, part: Part, owner: Resource) -> Explanation:
+def _refused(plan: Plan, source: Resource, part: Part) -> Explanation:
     sentences = [f"No edge leads from {source.name} to {part.name}, so {part.name} refuses it at every layer."]
     if (through := _through(plan, source.name, part.name)) is not None:
         sentences.append(f"It reaches {part.name} only through {through}, which uses it for its own work.")

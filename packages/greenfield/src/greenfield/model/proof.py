@@ -39,8 +39,15 @@ class Proof:
 class Bench(Protocol):
     """What a proof may use: the site, and leaves made for the occasion."""
 
-    plan: Plan
-    site: Site
+    @property
+    def plan(self) -> Plan:
+        """The plan that runs."""
+        ...
+
+    @property
+    def site(self) -> Site:
+        """Where it runs."""
+        ...
 
     def foreign_leaf(self) -> Leaf:
         """A leaf of an authority that nobody here trusts, with a service's subject; its ``ca`` is the real bundle."""
