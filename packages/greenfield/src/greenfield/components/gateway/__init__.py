@@ -1,0 +1,85 @@
+"""The edge: ends TLS, and routes by the longest prefix to the sidecars of services."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from greenfield.model.component import Component, Context
+from greenfield.model.declaration import KeyPath
+from greenfield.model.plan import Parity, Resource
+from greenfield.programs.firewall import KIND as WAF
+from greenfield.programs.firewall import FirewallSettings
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_PREFIX = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*")
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value) or len(value) > 253:
+        raise ValueError(f"{value!r} is no host name: write lower-case labels joined by dots, such as shop.localhost")
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value) or "//" in value or "/../" in f"{value}/":
+        raise ValueError(f"{value!r} is no path prefix: it begins with / and holds plain path characters")
+    return value
+
+
+def _on_or_off(value: Any) -> Any:
+    return {True: {}, False: None}[value] if isinstance(value, bool) else value
+
+
+class Settings(BaseModel):
+    """The gateway of the platform."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    host: Annotated[str, AfterValidator(_host)]
+    """The host name that people type; ``*.localhost`` needs no DNS."""
+    waf: Annotated[FirewallSettings | None, BeforeValidator(_on_or_off)] = None
+    """A web application firewall in front: ``on``, ``off``, or its settings."""
+    routes: Mapping[Annotated[str, AfterValidator(_prefix)], str] = Field(default_factory=dict)
+    """Which service answers which path prefix; the longest wins, and a prefix ends at a slash."""
+
+
+def references(settings: Settings) -> Iterable[tuple[KeyPath, str]]:
+    """The services that routes lead to."""
+    return tuple((("routes", prefix), service) for prefix, service in settings.routes.items())
+
+
+def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
+    """One gateway, which may call the services of its routes; with ``waf`` the firewall before it."""
+    if settings.waf is not None:
+        yield Resource(
+            name=WAF,
+            kind=WAF,
+            members=context.members(WAF, 1),
+            settings=settings.waf,
+            identity=context.platform_identity(WAF),
+            brought_by=name,
+        )
+    yield Resource(
+        name=name,
+        kind="gateway",
+        members=context.members(name, 1),
+        settings=settings,
+        identity=context.service_identity(name),
+        calls=tuple(sorted(set(settings.routes.values()))),
+        parity=Parity("reduced", "one Envoy for all zones, and nothing in front of it"),
+    )
+
+
+COMPONENT = Component(
+    kind="gateway",
+    package=__name__,
+    settings=Settings,
+    plan=plan,
+    section="gateway",
+    references=references,
+    singleton="gateway",
+)

@@ -1,0 +1,110 @@
+"""How the gateway runs here: one Envoy. Routes and clusters are watched files, so it is never restarted for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from greenfield.components.gateway import Settings
+from greenfield.model.local import Claim, HttpProbe, LeafClaim, PortClaim, Process, Site, Task, ToolClaim
+from greenfield.model.plan import Plan, Resource, service_identity
+from greenfield.programs import envoy
+from greenfield.programs.mesh import sidecars
+
+HOST = "127.0.0.1"
+PREFERRED_PORT = 8443
+_IDEMPOTENT = "^(GET|HEAD|OPTIONS|PUT|DELETE)$"
+_UNSENT = "connect-failure,refused-stream,reset-before-request"
+
+
+def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:  # noqa: ARG001
+    """A port, a certificate for its host, Envoy."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    yield PortClaim(_port(resource), HOST, PREFERRED_PORT)
+    yield LeafClaim(
+        name=resource.name,
+        common_name=resource.name,
+        identity=resource.identity,
+        hosts=(HOST,),
+        dns=(settings.host, "localhost"),
+    )
+    yield ToolClaim(envoy.ENVOY)
+
+
+def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
+    """One Envoy, which waits for nobody: a route without a ready service answers 503."""
+    member = resource.members[0]
+    folder, sockets = f"{site.scratch}/{member.name}", f"{site.sockets}/{member.name}"
+    installed = site.tools[envoy.ENVOY.name]
+    clusters = [envoy.mesh_cluster(name, service_identity(plan.name, name), folder) for name in resource.calls]
+    yield Process(
+        name=member.name,
+        resource=resource.name,
+        member=member.name,
+        zone=member.zone,
+        argv=envoy.argv(installed.programs["envoy"], f"{folder}/envoy.json"),
+        environment={name: (value,) for name, value in installed.environment.items()},
+        cwd=site.scratch,
+        probe=HttpProbe(address=f"unix:{sockets}/admin.sock", path="/ready"),
+        address=site.endpoint(_port(resource)),
+        directories=(folder, sockets),
+        clear=(f"{sockets}/admin.sock",),
+        files=(
+            *envoy.secrets(folder, site.leaves[resource.name]),
+            envoy.file(f"{folder}/cds.json", envoy.resources(_typed(clusters)), live=True),
+            envoy.file(f"{folder}/rds.json", envoy.resources([_routes(resource)]), live=True),
+            envoy.file(f"{folder}/envoy.json", _bootstrap(resource, site, folder, sockets), live=False),
+        ),
+        endpoints=tuple(envoy.endpoints_file(folder, name, sidecars(plan, name, site)) for name in resource.calls),
+    )
+
+
+def urls(resource: Resource, plan: Plan, site: Site) -> Mapping[str, str]:  # noqa: ARG001
+    """What a browser opens."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return {"gateway": f"https://{settings.host}:{site.ports[_port(resource)][1]}"}
+
+
+def _port(resource: Resource) -> str:
+    return f"{resource.members[0].name}/https"
+
+
+def _typed(clusters: Iterable[envoy.Config]) -> list[envoy.Config]:
+    return [{"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", **cluster} for cluster in clusters]
+
+
+def _bootstrap(resource: Resource, site: Site, folder: str, sockets: str) -> envoy.Config:
+    connection = envoy.connection_manager(
+        "edge",
+        envoy.watched_routes(f"{folder}/rds.json"),
+        **envoy.problems(),
+        use_remote_address=True,
+        internal_address_config={"unix_sockets": False},
+        forward_client_cert_details="SANITIZE",
+        generate_request_id=True,
+        always_set_request_id_in_response=True,
+    )
+    edge = envoy.listener("edge", site.ports[_port(resource)], connection, envoy.serving(folder, mutual=False))
+    return envoy.bootstrap(resource.name, f"{sockets}/admin.sock", [edge], [], cds=f"{folder}/cds.json")
+
+
+def _routes(resource: Resource) -> envoy.Config:
+    """Longest prefix first; of each prefix the methods that may be repeated first."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    ordered = sorted(settings.routes.items(), key=lambda route: (-len(route[0].rstrip("/")), route[0]))
+    host = {
+        "name": "edge",
+        "domains": ["*"],
+        "routes": [entry for prefix, service in ordered for entry in _route(prefix, service)],
+    }
+    kind = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+    return {"@type": kind, "name": "routes", "virtual_hosts": [host], "validate_clusters": False}
+
+
+def _route(prefix: str, service: str) -> Iterable[envoy.Config]:
+    bare = prefix.rstrip("/")
+    match: envoy.Config = {"path_separated_prefix": bare} if bare else {"prefix": "/"}
+    methods = {"name": ":method", "string_match": {"safe_regex": {"regex": _IDEMPOTENT}}}
+    once = {"cluster": service, "timeout": envoy.REQUEST_S}
+    again = {"retry_on": _UNSENT, "num_retries": 2, "host_selection_retry_max_attempts": 3}
+    yield {"match": {**match, "headers": [methods]}, "route": {**once, "retry_policy": again}}
+    yield {"match": match, "route": once}

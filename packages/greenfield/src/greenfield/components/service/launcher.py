@@ -1,0 +1,31 @@
+"""The program that serves an ``app:``, run by the service's own interpreter, which knows nothing of this tool."""
+
+from __future__ import annotations
+
+LAUNCHER = '''\
+"""Serves an ASGI application on a Unix socket, in this one process, until SIGTERM; then what is under way ends."""
+
+import asyncio
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+from granian.server.embed import Server
+
+
+async def serve(target, socket):
+    module, _, attribute = target.partition(":")
+    application = importlib.import_module(module)
+    for step in attribute.split("."):
+        application = getattr(application, step)
+    server = Server(application, uds=Path(socket), interface="asgi", log_level="warning", log_enabled=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.serve()
+
+
+sys.path[0] = ""
+sys.stdout.reconfigure(line_buffering=True)
+asyncio.run(serve(sys.argv[1], sys.argv[2]))
+'''

@@ -1,0 +1,102 @@
+"""The sidecar of a replica: strict mTLS and authorization inwards, mTLS outwards to what the service calls."""
+
+from __future__ import annotations
+
+from greenfield.components.service import Settings
+from greenfield.model.local import File, HttpProbe, Process, Site
+from greenfield.model.plan import Member, Plan, Resource, service_identity
+from greenfield.programs import envoy
+from greenfield.programs.mesh import inbound, sidecar, sidecars
+
+FILTER = "authorization"
+
+
+def sidecar_process(
+    plan: Plan, site: Site, resource: Resource, member: Member, slot: int, listens: tuple[str, int] | str
+) -> Process:
+    """One Envoy. It needs nobody, so that it never waits for the program that it stands before."""
+    name = sidecar(member.name)
+    folder, sockets = f"{site.scratch}/{name}-{slot}", f"{site.sockets}/{member.name}-{slot}"
+    callees = [edge.target for edge in plan.edges_from(resource.name) if edge.access == "call"]
+    installed = site.tools[envoy.ENVOY.name]
+    return Process(
+        name=name,
+        resource=resource.name,
+        member=member.name,
+        zone=member.zone,
+        argv=envoy.argv(installed.programs["envoy"], f"{folder}/envoy.json"),
+        environment={key: (value,) for key, value in installed.environment.items()},
+        cwd=site.scratch,
+        probe=HttpProbe(address=f"unix:{sockets}/admin.sock", path="/ready"),
+        address=site.endpoint(inbound(member.name, slot)),
+        directories=(folder, sockets),
+        clear=(f"{sockets}/admin.sock", *(f"{sockets}/out-{callee}.sock" for callee in callees)),
+        files=(
+            *envoy.secrets(folder, site.leaves[resource.name]),
+            envoy.file(f"{folder}/{FILTER}.json", envoy.authorization(FILTER, policies(resource, plan)), live=True),
+            _bootstrap(resource, plan, site, member, slot, listens),
+        ),
+        endpoints=tuple(envoy.endpoints_file(folder, callee, sidecars(plan, callee, site)) for callee in callees),
+    )
+
+
+def policies(resource: Resource, plan: Plan) -> dict[str, envoy.Config]:
+    """Who may call: the platform's own parts whose routes lead here, and services by edge, as far as it accepts."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    parts = [other.identity for other in plan.resources if resource.name in other.calls]
+    callers = [
+        service_identity(plan.name, edge.source) for edge in plan.edges_to(resource.name) if edge.access == "call"
+    ]
+    found: dict[str, envoy.Config] = {}
+    if parts:
+        found["routes"] = envoy.policy(sorted(parts))
+    for number, (method, path) in enumerate(settings.requests if callers else ()):
+        found[f"accepts-{number}"] = envoy.policy(sorted(callers), [envoy.permission(method, path)])
+    if callers and not settings.requests:
+        found["edges"] = envoy.policy(sorted(callers))
+    return found
+
+
+def _bootstrap(
+    resource: Resource, plan: Plan, site: Site, member: Member, slot: int, listens: tuple[str, int] | str
+) -> File:
+    name = sidecar(member.name)
+    folder, sockets = f"{site.scratch}/{name}-{slot}", f"{site.sockets}/{member.name}-{slot}"
+    callees = [edge.target for edge in plan.edges_from(resource.name) if edge.access == "call"]
+    clusters = [
+        envoy.local_cluster("program", listens),
+        *(envoy.mesh_cluster(callee, service_identity(plan.name, callee), folder) for callee in callees),
+    ]
+    listeners = [
+        _inward(resource, site.ports[inbound(member.name, slot)], folder),
+        *(_outward(callee, _outward_address(site, member, slot, callee, sockets)) for callee in callees),
+    ]
+    return envoy.file(
+        f"{folder}/envoy.json",
+        envoy.bootstrap(name, f"{sockets}/admin.sock", listeners, clusters),
+        live=False,
+    )
+
+
+def _inward(resource: Resource, at: tuple[str, int], folder: str) -> envoy.Config:
+    connection = envoy.connection_manager(
+        "inward",
+        envoy.one_route("program", "0s"),
+        [envoy.watched_filter(FILTER, f"{folder}/{FILTER}.json")],
+        **envoy.denials(resource.name),
+        forward_client_cert_details="SANITIZE_SET",
+        set_current_client_cert_details={"uri": True},
+        preserve_external_request_id=True,
+    )
+    return envoy.listener("inward", at, connection, envoy.serving(folder, mutual=True))
+
+
+def _outward(callee: str, at: tuple[str, int] | str) -> envoy.Config:
+    connection = envoy.connection_manager(
+        f"outward-{callee}", envoy.one_route(callee, "60s"), preserve_external_request_id=True
+    )
+    return envoy.listener(f"outward-{callee}", at, connection)
+
+
+def _outward_address(site: Site, member: Member, slot: int, callee: str, sockets: str) -> tuple[str, int] | str:
+    return site.ports.get(f"{member.name}/out-{callee}/{slot}", f"{sockets}/out-{callee}.sock")

@@ -1,0 +1,24 @@
+"""The web application firewall. Declared under ``gateway``, which brings it along; not built locally yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from greenfield.model.component import Component, Context
+from greenfield.model.plan import Resource
+from greenfield.programs.firewall import KIND, FirewallSettings
+
+
+def plan(name: str, settings: FirewallSettings, context: Context) -> Iterable[Resource]:
+    """One member."""
+    yield Resource(
+        name=name,
+        kind=KIND,
+        members=context.members(name, 1),
+        settings=settings,
+        identity=context.platform_identity(name),
+    )
+
+
+Settings = FirewallSettings
+COMPONENT = Component(kind=KIND, package=__name__, settings=FirewallSettings, plan=plan)
