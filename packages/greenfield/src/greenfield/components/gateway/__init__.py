@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from greenfield.model.component import Component, Context
 from greenfield.model.declaration import KeyPath
+from greenfield.model.local import Site
 from greenfield.model.plan import Parity, Resource
 from greenfield.programs.firewall import KIND as WAF
 from greenfield.programs.firewall import FirewallSettings
@@ -74,6 +75,17 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
     )
 
 
+def https_port(resource: Resource) -> str:
+    """The claim of its port."""
+    return f"{resource.members[0].name}/https"
+
+
+def urls(resource: Resource, site: Site) -> Mapping[str, str]:
+    """What a browser opens."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return {"gateway": f"https://{settings.host}:{site.ports[https_port(resource)][1]}"}
+
+
 COMPONENT = Component(
     kind="gateway",
     package=__name__,
@@ -81,5 +93,6 @@ COMPONENT = Component(
     plan=plan,
     section="gateway",
     references=references,
+    urls=urls,
     singleton="gateway",
 )

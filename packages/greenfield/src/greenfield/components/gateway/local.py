@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from greenfield.components.gateway import Settings
+from greenfield.components.gateway import Settings, https_port
 from greenfield.model.local import Claim, HttpProbe, LeafClaim, PortClaim, Process, Site, Task, ToolClaim
 from greenfield.model.plan import Plan, Resource, service_identity
 from greenfield.programs import envoy
@@ -19,7 +19,7 @@ _UNSENT = "connect-failure,refused-stream,reset-before-request"
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:  # noqa: ARG001
     """A port, a certificate for its host, Envoy."""
     settings: Settings = resource.settings  # type: ignore[assignment]
-    yield PortClaim(_port(resource), HOST, PREFERRED_PORT)
+    yield PortClaim(https_port(resource), HOST, PREFERRED_PORT)
     yield LeafClaim(
         name=resource.name,
         common_name=resource.name,
@@ -45,7 +45,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
         environment={name: (value,) for name, value in installed.environment.items()},
         cwd=site.scratch,
         probe=HttpProbe(address=f"unix:{sockets}/admin.sock", path="/ready"),
-        address=site.endpoint(_port(resource)),
+        address=site.endpoint(https_port(resource)),
         directories=(folder, sockets),
         clear=(f"{sockets}/admin.sock",),
         files=(
@@ -56,16 +56,6 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
         ),
         endpoints=tuple(envoy.endpoints_file(folder, name, sidecars(plan, name, site)) for name in resource.calls),
     )
-
-
-def urls(resource: Resource, plan: Plan, site: Site) -> Mapping[str, str]:  # noqa: ARG001
-    """What a browser opens."""
-    settings: Settings = resource.settings  # type: ignore[assignment]
-    return {"gateway": f"https://{settings.host}:{site.ports[_port(resource)][1]}"}
-
-
-def _port(resource: Resource) -> str:
-    return f"{resource.members[0].name}/https"
 
 
 def _typed(clusters: Iterable[envoy.Config]) -> list[envoy.Config]:
@@ -83,7 +73,7 @@ def _bootstrap(resource: Resource, site: Site, folder: str, sockets: str) -> env
         generate_request_id=True,
         always_set_request_id_in_response=True,
     )
-    edge = envoy.listener("edge", site.ports[_port(resource)], connection, envoy.serving(folder, mutual=False))
+    edge = envoy.listener("edge", site.ports[https_port(resource)], connection, envoy.serving(folder, mutual=False))
     return envoy.bootstrap(resource.name, f"{sockets}/admin.sock", [edge], [], cds=f"{folder}/cds.json")
 
 
