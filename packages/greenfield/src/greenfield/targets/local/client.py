@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from greenfield.errors import NotRunningError, PlatformError, StateError
 from greenfield.model.local import Graph
 from greenfield.targets.local import logs, spawn
 from greenfield.targets.local.paths import StatePaths, make_folders
-from greenfield.targets.local.state import State, load
+from greenfield.targets.local.state import Mark, State, load
 from greenfield.targets.local.sweep import sweep
 
 START_S = 20.0
@@ -102,9 +104,22 @@ def connect(paths: StatePaths) -> Supervisor | None:
 
 
 def clean(paths: StatePaths) -> int:
-    """Ends what a dead run left behind, known by the tag of that run; how many processes that were."""
+    """Ends what a dead run left behind; how many processes that were. A supervisor that is only starting is let be.
+
+    They are known by the tag of that run, and by pid and start time: some programs write over their environment.
+    """
     state = load(paths.state) if paths.state.exists() else State()
-    return sweep(f"{state.run}:") if state.run else 0
+    if not state.run or _lives(state.supervisor):
+        return 0
+    left = [mark for mark in state.processes.values() if _lives(mark)]
+    for mark in left:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(mark.pid, signal.SIGKILL)
+    return max(len(left), sweep(f"{state.run}:"))
+
+
+def _lives(mark: Mark | None) -> bool:
+    return mark is not None and spawn.born(mark.pid) == mark.born
 
 
 def start(paths: StatePaths) -> Supervisor:
