@@ -55,7 +55,7 @@ class Supervisor:
         state = load(self.paths.state)
         self._ask({"op": "stop", "now": now}, on_event)
         deadline = time.monotonic() + 5.0
-        while state.guardian and spawn.born(state.guardian.pid) == state.guardian.born and time.monotonic() < deadline:
+        while _lives(state.guardian) and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def status(self) -> dict[str, Any]:
@@ -119,7 +119,9 @@ def clean(paths: StatePaths) -> int:
 
 
 def _lives(mark: Mark | None) -> bool:
-    return mark is not None and spawn.born(mark.pid) == mark.born
+    """Whether that very process runs; one that has ended and waits to be reaped does not."""
+    fields = spawn.stat_fields(mark.pid) if mark else []
+    return mark is not None and bool(fields) and int(fields[19]) == mark.born and fields[0] not in {"Z", "X"}
 
 
 def start(paths: StatePaths) -> Supervisor:
