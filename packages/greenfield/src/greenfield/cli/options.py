@@ -15,11 +15,15 @@ FILE_NAME = "greenfield.yaml"
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for: the declaration's absolute path, the environment (None: the default), the format."""
+    """What was asked for: the declaration's absolute path, the environment (None: the default), the format.
+
+    ``asked``: the file was named, not looked for.
+    """
 
     file: Path
     environment: str | None
     format: str
+    asked: bool = False
 
     @property
     def json(self) -> bool:
@@ -54,6 +58,6 @@ def _with_options(command: Callable[..., None], *, formats: tuple[str, ...]) -> 
     @click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True)
     @functools.wraps(command)
     def wrapped(*args: Any, file: str | None, environment: str | None, format_: str, **kwargs: Any) -> None:
-        command(Options(_find(file), environment, format_), *args, **kwargs)
+        command(Options(_find(file), environment, format_, file is not None), *args, **kwargs)
 
     return wrapped

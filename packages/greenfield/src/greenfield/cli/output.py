@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -25,6 +25,15 @@ def emit_json(value: Any) -> None:
 def say(message: str) -> None:
     """A message for a person, on stderr."""
     click.echo(message, err=True)
+
+
+def aligned(lines: Iterable[Sequence[str]]) -> str:
+    """Lines of cells as columns, without colour."""
+    listed = list(lines)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in listed
+    )
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from greenfield.cli.board import Board, Row
+from greenfield.cli.output import aligned
 from greenfield.model.local import Graph
 
 if TYPE_CHECKING:
@@ -218,11 +219,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def plain_table(rows: Iterable[Row]) -> str:
     """The rows as aligned text, without colour."""
-    lines = [_COLUMNS, *(cells(row) for row in rows)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(_COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return aligned([_COLUMNS, *(cells(row) for row in rows)])
 
 
 def rows_of(status: Mapping[str, Any]) -> list[Row]:
