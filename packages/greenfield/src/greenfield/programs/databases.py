@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -19,6 +19,14 @@ Databases = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 def databases(store: str, declared: tuple[str, ...] | None) -> tuple[str, ...]:
     """The databases of a store: those declared, or one of its own name."""
     return (store,) if declared is None else declared
+
+
+def behind(part: str, reserved: Collection[str]) -> str:
+    """The name that a database has in its store: the part's own, unless the program keeps that one for itself.
+
+    So a store named ``postgres`` has a database of its own name for everybody who uses it.
+    """
+    return f"{part}-data" if part in reserved else part
 
 
 def database_parts(store: str, declared: tuple[str, ...] | None) -> Iterable[Part]:

@@ -15,8 +15,8 @@ _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 LONGEST_NAME = 40  # a DNS label holds 63, and members, sidecars and Kubernetes append to it
 _PLATFORM_ENV = frozenset({"PORT", "UDS", "PATH", "HOME", "LANG", "TZ", "GREENFIELD_RUN"})
 _WIRING = frozenset(
-    ["URL", "HOST", "PORT", "DATABASE", "TOPIC", "GROUP", "BOOTSTRAP_SERVERS", "USERNAME", "PASSWORD_FILE", "PREFIX"]
-    + ["UDS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_PEM"]
+    {"URL", "HOST", "PORT", "DATABASE", "TOPIC", "GROUP", "BOOTSTRAP_SERVERS", "USERNAME", "PASSWORD_FILE", "PREFIX"}
+    | {"UDS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_PEM"}
 )
 
 
@@ -56,7 +56,7 @@ class Names:
             place = path if part.name == thing.name else self._place_of(part, path)
             if part.name != thing.name:
                 self._take(part.name, place)
-            if part.name in component.reserved:
+            if part.name in component.reserved and part.name != thing.name:
                 message = f"{part.name!r} is a name that {thing.kind} keeps for itself"
                 self.complaints.add(place, "reserved-name", message, "choose another name")
             self.parts.setdefault(part.name, Used(part, thing))

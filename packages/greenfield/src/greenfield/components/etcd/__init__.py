@@ -1,4 +1,4 @@
-"""etcd: the ensemble that a PostgreSQL cluster brings along to elect its primary. Never declared, used by no service."""
+"""etcd: the ensemble by which a PostgreSQL cluster elects its primary. It is never declared and used by no service."""
 
 from __future__ import annotations
 

@@ -13,11 +13,15 @@ from greenfield.model.component import Component, Context
 from greenfield.model.content import text
 from greenfield.model.plan import Edge, Part, Resource
 from greenfield.programs import etcd
-from greenfield.programs.databases import Databases, database_parts
+from greenfield.programs.databases import Databases, behind, database_parts
 from greenfield.programs.quantities import Size, TierName
 
 CLIENT_PORT = "client"
 """The only listener: TLS, for services and for the platform's own tasks."""
+
+
+RESERVED = frozenset({"postgres", "template0", "template1", "replication", "public", "none", "admin", "root"})
+"""What the server keeps for itself: its first databases, words that stand for no role, and two that mislead."""
 
 
 def _nodes(value: int) -> int:
@@ -76,6 +80,11 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         )
 
 
+def database_name(part: str) -> str:
+    """The name of the database behind a part."""
+    return behind(part, RESERVED)
+
+
 def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     """A URL as libpq and psycopg 3 read it: the service's certificate is its login, and the server's is verified."""
     host, port = where.address(resource, CLIENT_PORT)
@@ -84,7 +93,7 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     wiring = {
         "HOST": host,
         "PORT": str(port),
-        "DATABASE": edge.target,
+        "DATABASE": database_name(edge.target),
         "USERNAME": edge.source,
         "TLS_CA": leaf.ca,
         "TLS_CERT": leaf.certificate,
@@ -93,7 +102,7 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     }
     query = urlencode(tls, quote_via=quote)
     return Binding(
-        url=text(f"postgresql://{edge.source}@{host}:{port}/{edge.target}?{query}"),
+        url=text(f"postgresql://{edge.source}@{host}:{port}/{database_name(edge.target)}?{query}"),
         parts={suffix: text(value) for suffix, value in wiring.items()},
     )
 
@@ -106,7 +115,5 @@ COMPONENT = Component(
     section="datastores",
     parts=parts,
     binding=binding,
-    reserved=frozenset(
-        {"postgres", "template0", "template1", "replication", "public", "none", "all", "admin", "root", "platform"}
-    ),
+    reserved=RESERVED,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from greenfield.components.postgres import CLIENT_PORT, Settings
+from greenfield.components.postgres import CLIENT_PORT, Settings, database_name
 from greenfield.components.postgres.configuration import Place, rendered, server_settings
 from greenfield.components.postgres.roles import ADMINISTRATOR, PROBE, admission, identities
 from greenfield.errors import UnsupportedError
@@ -96,7 +96,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
         port=port,
     )
     configured = server_settings(place, site.leaves[resource.name], settings.size, f"{plan.name}/{member.name}")
-    databases = [part.name for part in resource.parts]
+    databases = [database_name(part.name) for part in resource.parts]
     people = identities(plan.name, _administrator(resource))
     main = f"{place.configuration}/postgresql.conf"
     socket = f"{place.socket_folder}/.s.PGSQL.{port}"
@@ -132,8 +132,10 @@ def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     wanted = {
         "server": {"host": host, "port": port},
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
-        "databases": [part.name for part in resource.parts],
-        "grants": [[edge.source, edge.target, edge.access] for edge in sorted(plan.edges_to(resource.name))],
+        "databases": [database_name(part.name) for part in resource.parts],
+        "grants": [
+            [edge.source, database_name(edge.target), edge.access] for edge in sorted(plan.edges_to(resource.name))
+        ],
     }
     function = f"{__package__}.tasks:reconcile"
     added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from greenfield.components.postgres import CLIENT_PORT
+from greenfield.components.postgres import CLIENT_PORT, database_name
 from greenfield.components.postgres.roles import ADMINISTRATOR, group
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
@@ -40,9 +40,14 @@ class Door:
 
     host: str
     port: int
-    database: str
+    part: str
     user: str
     leaf: Leaf | None
+
+    @property
+    def database(self) -> str:
+        """The database behind the part."""
+        return database_name(self.part)
 
     @contextmanager
     def opened(self) -> Iterator[Connection]:
@@ -92,13 +97,13 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     users = {(edge.source, edge.target) for edge in bench.plan.edges_to(resource.name)}
     services = [service.name for service in bench.plan.of_kind("service")]
     proofs: list[Proof] = []
-    for index, database in enumerate(part.name for part in resource.parts):
-        insider = next((source for source, target in sorted(users) if target == database), "anyone")
-        proofs += _at_the_door(_door(resource, bench, database, insider, None), bench)
+    for index, part in enumerate(part.name for part in resource.parts):
+        insider = next((source for source, target in sorted(users) if target == part), "anyone")
+        proofs += _at_the_door(_door(resource, bench, part, insider, None), bench)
         for service in services:
-            own = _door(resource, bench, database, service, bench.service_leaf(service))
-            if (service, database) not in users:
-                proofs.append(_refused(f"{service} at {database}", "undeclared", own, partial(_enter, own)))
+            own = _door(resource, bench, part, service, bench.service_leaf(service))
+            if (service, part) not in users:
+                proofs.append(_refused(f"{service} at {part}", "undeclared", own, partial(_enter, own)))
             if index == 0:  # who may be the administrator is asked alike for every database
                 master = partial(_enter, replace(own, user=ADMINISTRATOR))
                 proofs.append(_refused(f"{service} as the administrator of {resource.name}", "identity", own, master))
@@ -118,7 +123,7 @@ def denial(line: str) -> Denial | None:
 
 
 def _at_the_door(insider: Door, bench: Bench) -> Iterable[Proof]:
-    database = insider.database
+    part = insider.part
 
     def foreign() -> Observation:
         return _enter(replace(insider, leaf=bench.foreign_leaf()))
@@ -126,11 +131,11 @@ def _at_the_door(insider: Door, bench: Bench) -> Iterable[Proof]:
     def stranger(user: str) -> Observation:
         return _enter(replace(insider, user=user, leaf=bench.stranger_leaf()))
 
-    yield _refused(f"plaintext at {database}", "plaintext", insider, partial(_enter, insider))
-    yield _refused(f"another authority at {database}", "authority", insider, foreign)
+    yield _refused(f"plaintext at {part}", "plaintext", insider, partial(_enter, insider))
+    yield _refused(f"another authority at {part}", "authority", insider, foreign)
     unknown = replace(insider, user="stranger")
-    yield _refused(f"an undeclared service at {database}", "identity", unknown, partial(stranger, "stranger"))
-    name = f"an undeclared service as {insider.user} at {database}"
+    yield _refused(f"an undeclared service at {part}", "identity", unknown, partial(stranger, "stranger"))
+    name = f"an undeclared service as {insider.user} at {part}"
     yield _refused(name, "identity", unknown, partial(stranger, insider.user))
 
 
@@ -241,13 +246,13 @@ _BEYOND: Mapping[str, Callable[[list[str]], Iterable[str]]] = {
 # --- both -----------------------------------------------------------------------------------------------------------
 
 
-def _door(resource: Resource, bench: Bench, database: str, user: str, leaf: Leaf | None) -> Door:
+def _door(resource: Resource, bench: Bench, part: str, user: str, leaf: Leaf | None) -> Door:
     host, port = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
-    return Door(host, port, database, user, leaf)
+    return Door(host, port, part, user, leaf)
 
 
 def _refused(name: str, category: str, door: Door, attempt: Callable[[], Observation]) -> Proof:
-    return Proof(name, category, door.user, door.database, "refused", attempt)
+    return Proof(name, category, door.user, door.part, "refused", attempt)
 
 
 def _unless_refused(exc: psycopg.Error) -> Observation:

@@ -89,5 +89,5 @@ COMPONENT = Component(
     section="datastores",
     parts=parts,
     binding=binding,
-    reserved=frozenset({"default", "admin", "root", "replica", "replication", "sentinel", "probe", "platform"}),
+    reserved=frozenset({"default", "admin", "replica", "sentinel"}),
 )
