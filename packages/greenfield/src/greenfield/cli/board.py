@@ -26,6 +26,9 @@ class Row:
     reason: str = ""
 
 
+_LEAVING = frozenset({"draining", "stopping"})
+
+
 class Board:
     """The rows of one graph, in its order; processes only, tasks count for what waits on them."""
 
@@ -46,28 +49,20 @@ class Board:
 
     def saw(self, status: Mapping[str, Any]) -> None:
         """A whole status answer: what no event tells, such as pids and memory."""
+        seen: dict[str, Row] = {}
         self._extra = []
-        for process in status["processes"]:
+        for process in sorted(status["processes"], key=lambda process: process["state"] in _LEAVING):
             fields = {key: process[key] for key in ("state", "ready", "pid", "address", "restarts", "rss_bytes")}
-            old = self._rows.get(process["name"])
-            row = replace(old or Row(process["name"]), zone=process["zone"], **fields)
-            if old is None or process["state"] in {"draining", "stopping"}:
+            row = replace(self._rows.get(process["name"], Row(process["name"])), zone=process["zone"], **fields)
+            if row.name in seen or row.name not in self._rows:
                 self._extra.append(row)
-            else:
-                self._rows[row.name] = replace(row, reason="" if row.ready else row.reason)
+            seen.setdefault(row.name, replace(row, reason="" if row.ready else row.reason))
+        self._rows |= {name: row for name, row in seen.items() if name in self._rows}
 
     def rows(self) -> list[Row]:
         """Every process, with what it still waits for; those on their way out last."""
         listed = [replace(row, waiting_on=self._waiting_on(row)) for row in self._rows.values()]
         return [*listed, *self._extra]
-
-    def alive(self) -> list[Row]:
-        """The processes that have not ended."""
-        return [row for row in self.rows() if row.state not in {"waiting", "stopped", "backoff"}]
-
-    def all_done(self) -> None:
-        """Nothing waits for a task any more."""
-        self._tasks.clear()
 
     def _waiting_on(self, row: Row) -> tuple[str, ...]:
         if row.state != "waiting":

@@ -16,12 +16,13 @@ import click
 from greenfield import __version__
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json, say
-from greenfield.cli.prepared import Compiled, cache_folder, compiled, locked, paths_of, prepared
+from greenfield.cli.prepared import Compiled, cache_folder, compiled, locked, paths_of, prepared_site
 from greenfield.cli.screen import Shown, card, plain_table, rows_of, took
 from greenfield.cli.session import InterruptedSessionError, Session, cores
 from greenfield.errors import ArgumentError, StateError
 from greenfield.targets.local import client
 from greenfield.targets.local.paths import StatePaths
+from greenfield.targets.local.pki import Pki
 from greenfield.targets.local.ports import Ports
 from greenfield.targets.local.state import load
 
@@ -52,9 +53,10 @@ def up(options: Options, detach: bool, new_ports: bool) -> None:
             with locked(paths) as waited:
                 wanted = compiled(options, load(paths.state).scale) if waited else first
                 session = Session(paths, screen, fresh=_is_fresh(paths, wanted))
-                graph = prepared(wanted, paths, running=not session.fresh, new_ports=new_ports)
+                graph, _, site = prepared_site(wanted, paths, running=not session.fresh, new_ports=new_ports)
                 stack.enter_context(session.minding_signals())
                 closing = session.reconcile(graph)
+                Pki(paths.pki, graph.name).keep_only(site.leaves)
             if not session.fresh:
                 screen.note(what_changed(graph.name, closing["changed"]))
             if not detach:

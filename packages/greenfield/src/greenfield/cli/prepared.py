@@ -26,7 +26,7 @@ from greenfield.targets.local import graph as graphs
 from greenfield.targets.local import spawn
 from greenfield.targets.local.paths import StatePaths, make_folders
 from greenfield.targets.local.site import Host, fulfil, runnable
-from greenfield.targets.local.state import load
+from greenfield.targets.local.state import Mark, load
 
 if TYPE_CHECKING:
     from greenfield.model.tool import Installation, Tool
@@ -46,8 +46,8 @@ class Compiled:
 
 
 def paths_of(options: Options) -> StatePaths:
-    """Where the platform of that file keeps its state."""
-    return StatePaths(options.file.parent)
+    """Where the platform of that file keeps its state, whichever way leads to the folder."""
+    return StatePaths(options.file.parent.resolve())
 
 
 def compiled(options: Options, scale: Mapping[str, int]) -> Compiled:
@@ -111,7 +111,7 @@ def _host(paths: StatePaths, *, new_ports: bool) -> Host:
         environment=os.environ,
         obtain=lambda tools: _obtain(cache, tools),
         remembered=state.ports,
-        is_ours=lambda pid: is_of_run(pid, state.run),
+        is_ours=lambda pid: descends_from(pid, state.guardian),
         new_ports=new_ports,
     )
 
@@ -124,14 +124,14 @@ def _obtain(cache: Path, tools: Iterable[Tool]) -> Mapping[str, Installation]:
         return Toolchain(cache, progress).obtain(tools)
 
 
-def is_of_run(pid: int, run: str) -> bool:
-    """Whether a process belongs to that run of a platform, by the tag in its environment."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
+def descends_from(pid: int, ancestor: Mark | None) -> bool:
+    """Whether a process lives below another, or is it. (A tag in its environment some programs write over.)"""
+    if ancestor is None or spawn.born(ancestor.pid) != ancestor.born:
         return False
-    tag = f"{spawn.TAG}={run}:".encode()
-    return bool(run) and any(variable.startswith(tag) for variable in environment.split(b"\0"))
+    while pid > 1 and pid != ancestor.pid:
+        fields = spawn.stat_fields(pid)
+        pid = int(fields[1]) if fields else 0
+    return pid == ancestor.pid
 
 
 @contextmanager

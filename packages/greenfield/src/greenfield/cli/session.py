@@ -170,7 +170,8 @@ class Session:
 
     def _watch(self, supervisor: Supervisor) -> None:
         for event in supervisor.events():
-            self._heard(event)
+            if event["event"] != "done":  # the stream's own last word
+                self._heard(event)
         self._news.put(("ended", None))
 
     def _ask_to_stop(self, supervisor: Supervisor, heard: client.OnEvent, *, now: bool) -> None:
