@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from components.kafka_machine import Here, Machine, installed, plan
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
-from support.platform import wait_for
 
+from components.kafka_machine import Here, Machine, installed, plan
 from greenfield.assurance.verify import prove
 from greenfield.components import kafka
 from greenfield.components.kafka import proofs, tasks
@@ -20,6 +19,7 @@ from greenfield.components.zookeeper import proofs as zookeeper_proofs
 from greenfield.model.content import plain
 from greenfield.model.local import Reconcile, Task
 from greenfield.model.plan import Edge
+from support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
 

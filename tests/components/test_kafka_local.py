@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from components.kafka_machine import plan
 
+from components.kafka_machine import plan
 from greenfield.components import kafka as kafka_component
 from greenfield.components.kafka import local as kafka
 from greenfield.components.kafka.proofs import denial

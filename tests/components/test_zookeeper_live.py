@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from components.kafka_machine import Machine, installed, plan
-from support.platform import wait_for
 
+from components.kafka_machine import Machine, installed, plan
 from greenfield.assurance.verify import prove
 from greenfield.components.zookeeper import proofs
 from greenfield.model.local import Process, Task
+from support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
 

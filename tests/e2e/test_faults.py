@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from greenfield.targets.local.paths import StatePaths
 from support.platform import Platform, kill, wait_for
 

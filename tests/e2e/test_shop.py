@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+
 from support.platform import Platform, kill, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -47,9 +49,14 @@ def test_a_killed_process_comes_back_and_keeps_what_was_written(shop: Platform) 
         identity = order(shop, customer=name)
         before = shop.pids()[name]
         kill(before)
-        wait_for(f"{name} to be another process", lambda name=name, before=before: shop.pids().get(name) != before)
+        wait_for(f"{name} to be another process", partial(is_another, shop, name, before))
         shop.wait_ready()
-        wait_for(f"the order before {name} died", lambda identity=identity: placed(shop, identity), 10)
+        wait_for(f"the order before {name} died", partial(placed, shop, identity), 10)
+
+
+def is_another(shop: Platform, name: str, before: int) -> bool:
+    """Whether that process is no longer the one it was."""
+    return shop.pids().get(name) != before
 
 
 def test_all_processes_killed_at_once_come_back(shop: Platform) -> None:

@@ -6,14 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from local_site.toy import COMPONENT, TELEMETRY, UNBUILT, Settings
-
 from greenfield.model.component import Catalogue, Context
 from greenfield.model.declaration import Declaration, KeyPath, Patch, Position
 from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.tool import Installation, Tool
 from greenfield.targets.local.paths import StatePaths, make_folders
 from greenfield.targets.local.site import Host
+from local_site.toy import COMPONENT, TELEMETRY, UNBUILT, Settings
 
 CATALOGUE = Catalogue({component.kind: component for component in (COMPONENT, UNBUILT, TELEMETRY)})
 

@@ -8,8 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_site.platforms import CATALOGUE, declared, host_of, plan_of, toy
-from local_site.toy import Settings
 
 from greenfield.errors import DeclarationError, DefectError, StartError
 from greenfield.model.content import plain
@@ -17,6 +15,8 @@ from greenfield.model.declaration import Patch
 from greenfield.model.local import Graph, ListenProbe, Process
 from greenfield.targets.local.graph import Memory, build, check, memory
 from greenfield.targets.local.site import fulfil
+from local_site.platforms import CATALOGUE, declared, host_of, plan_of, toy
+from local_site.toy import Settings
 
 
 def graph_of(root: Path, *patches: Patch) -> Graph:

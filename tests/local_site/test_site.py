@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from local_site.platforms import CATALOGUE, host_of, plan_of, toy
 
 from greenfield.errors import DefectError, UnsupportedError
 from greenfield.model.content import Secret
 from greenfield.model.plan import Edge
 from greenfield.targets.local.site import claims_of, fulfil, runnable
+from local_site.platforms import CATALOGUE, host_of, plan_of, toy
 
 EDGE = Edge("front", "store", "produce", "store")
 

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from toolchain import fake_registry
-from toolchain.fake_registry import LANTERN, FolderRegistry, left_in_staging
 
 from greenfield.errors import ToolError
 from greenfield.model.tool import Debian, Maven, Tool, VersionRule, Wheel
@@ -23,6 +21,8 @@ from greenfield.toolchain.lock import Lock
 from greenfield.toolchain.progress import Silent
 from greenfield.toolchain.sources import Fetchers
 from greenfield.toolchain.workshop import Fetched, Workshop
+from toolchain import fake_registry
+from toolchain.fake_registry import LANTERN, FolderRegistry, left_in_staging
 
 RULE = VersionRule("lantern", (), r"lit ([0-9.]+)", at_least="2", below="3")
 ON_PATH = Tool(name="lantern", sources=LANTERN.sources, programs=("lantern", "wick"), version=RULE)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from local_site.toy import Settings
-
 from greenfield.model.content import Secret, text
 from greenfield.model.local import (
     Claim,
@@ -25,6 +23,7 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Plan, Resource
 from greenfield.model.tool import Tool
+from local_site.toy import Settings
 
 TOOL = Tool("toy", ())
 
