@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.platform import Platform
+from support.platform import Platform, tagged
 
 ROOT = Path(__file__).parents[2]
 LEFT_BEHIND = shutil.ignore_patterns(".greenfield", "__pycache__", ".venv")
@@ -40,6 +40,7 @@ def _running(platform: Platform) -> Iterator[Platform]:
         platform.ok("up", "-d", timeout=600)
         yield platform
     finally:
+        tag = platform.run_tag
         done = platform.run("down", "--volumes", "--yes")
         assert done.returncode == 0, done.stderr
-        assert platform.tagged() == {}, "down leaves nothing alive"
+        assert tagged(tag) == {}, "down leaves nothing alive"

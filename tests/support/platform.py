@@ -112,27 +112,32 @@ class Platform:
             **options,
         )
 
+    @property
+    def run_tag(self) -> bytes:
+        """What stands at the head of a variable of every process of the present run; empty where nothing runs."""
+        state = self.folder / ".greenfield" / "state.json"
+        run = json.loads(state.read_text())["run"] if state.exists() else ""
+        return f"GREENFIELD_RUN={run}:".encode() if run else b""
+
     def tagged(self) -> dict[int, str]:
         """Every living process of this platform, by the tag in its environment, wherever it hides."""
-        tag = self._tag()
-        found: dict[int, str] = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                environment = (entry / "environ").read_bytes()
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            if tag and tag in environment.split(b"\0"):
-                found[int(entry.name)] = command
-        return found
+        return tagged(self.run_tag)
 
-    def _tag(self) -> bytes:
-        state = self.folder / ".greenfield" / "state.json"
-        if not state.exists():
-            return b""
-        return f"GREENFIELD_RUN={json.loads(state.read_text())['run']}".encode()
+
+def tagged(tag: bytes) -> dict[int, str]:
+    """Every living process, with its command line, of whose environment a variable begins with ``tag``."""
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir() if tag else ():
+        if not entry.name.isdigit():
+            continue
+        try:
+            environment = (entry / "environ").read_bytes()
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if any(variable.startswith(tag) for variable in environment.split(b"\0")):
+            found[int(entry.name)] = command
+    return found
 
 
 def kill(pid: int) -> None:

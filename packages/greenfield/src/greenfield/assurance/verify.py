@@ -14,7 +14,7 @@ from typing import Any
 
 from greenfield.errors import ArgumentError
 from greenfield.model.component import Catalogue
-from greenfield.model.plan import Edge, Plan, Resource
+from greenfield.model.plan import Plan, Resource
 from greenfield.model.proof import Bench, Observation, Outcome, Proof
 
 WORKERS = 8  # attempts wait for the network most of the time
@@ -112,7 +112,11 @@ def _check(proof: Proof, observed: str, *, ok: bool | None, seconds: float) -> C
     return Check(proof.name, proof.category, proof.source, proof.target, proof.expected, observed, ok, seconds)
 
 
-def unproved(plan: Plan, checks: Iterable[Check]) -> list[Edge]:
-    """Declared edges that no check showed to work."""
+def unproved(plan: Plan, checks: Iterable[Check]) -> list[Check]:
+    """A failed check for every declared edge that no proof showed to work."""
     proved = {(c.source, c.target) for c in checks if c.expected == "allowed" and c.ok is not False}
-    return [edge for edge in plan.edges if (edge.source, edge.target) not in proved]
+    return [
+        Check(f"{e.source} may {e.access} {e.target}", "edge", e.source, e.target, "allowed", "never tried", False, 0.0)
+        for e in plan.edges
+        if (e.source, e.target) not in proved
+    ]

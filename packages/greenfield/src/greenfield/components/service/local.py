@@ -135,10 +135,9 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
     """For each replica and slot the sidecar and the program; before them the migration."""
     replicas = [Replica(resource, plan, site, member, slot) for member in resource.members for slot in SLOTS]
-    stores = tuple(
-        dict.fromkeys(f"resource:{e.resource}" for e in plan.edges_from(resource.name) if e.access != "call")
-    )
-    migration = _migration(replicas[0], stores) if replicas else None
+    stores = _needed(resource, plan, but=("call",))
+    databases = _needed(resource, plan, but=("call", "produce", "consume"))
+    migration = _migration(replicas[0], databases) if replicas else None
     if migration is not None:
         yield migration
     before = (*stores, migration.name) if migration else stores
@@ -148,6 +147,13 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
         beside = sidecar_process(plan, site, resource, replica.member, replica.slot, replica.listens)
         for process in (beside, program):
             yield _turning(process, replica, turnover)
+
+
+def _needed(resource: Resource, plan: Plan, but: tuple[str, ...]) -> tuple[str, ...]:
+    """The resources that it uses, but for those accesses."""
+    return tuple(
+        dict.fromkeys(f"resource:{edge.resource}" for edge in plan.edges_from(resource.name) if edge.access not in but)
+    )
 
 
 def _turning(process: Process, replica: Replica, turnover: str) -> Process:
@@ -213,7 +219,7 @@ def _expanded(word: str, environment: Mapping[str, Content]) -> str:
     return _NAME.sub(value, word)
 
 
-def _migration(replica: Replica, stores: tuple[str, ...]) -> Task | None:
+def _migration(replica: Replica, databases: tuple[str, ...]) -> Task | None:
     settings = replica.settings
     if settings.migrate is None:
         return None
@@ -227,7 +233,7 @@ def _migration(replica: Replica, stores: tuple[str, ...]) -> Task | None:
             environment=environment,
             cwd=replica.folder,
         ),
-        after=stores,
+        after=databases,
         timeout_s=600.0,
         files=(File(path=f"{replica.site.scratch}/{replica.resource.name}-migrated", content=text(digest)),),
     )

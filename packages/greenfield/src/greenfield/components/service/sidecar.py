@@ -6,7 +6,7 @@ from greenfield.components.service import Settings
 from greenfield.model.local import File, HttpProbe, Process, Site
 from greenfield.model.plan import Member, Plan, Resource, service_identity
 from greenfield.programs import envoy
-from greenfield.programs.mesh import inbound, sidecar, sidecars
+from greenfield.programs.mesh import inbound, outbound, sidecar, sidecars
 
 FILTER = "authorization"
 
@@ -69,7 +69,7 @@ def _bootstrap(
     ]
     listeners = [
         _inward(resource, site.ports[inbound(member.name, slot)], folder),
-        *(_outward(callee, _outward_address(site, member, slot, callee, sockets)) for callee in callees),
+        *(_outward(callee, outbound(site, member.name, slot, callee)) for callee in callees),
     ]
     return envoy.file(
         f"{folder}/envoy.json",
@@ -96,7 +96,3 @@ def _outward(callee: str, at: tuple[str, int] | str) -> envoy.Config:
         f"outward-{callee}", envoy.one_route(callee, "60s"), preserve_external_request_id=True
     )
     return envoy.listener(f"outward-{callee}", at, connection)
-
-
-def _outward_address(site: Site, member: Member, slot: int, callee: str, sockets: str) -> tuple[str, int] | str:
-    return site.ports.get(f"{member.name}/out-{callee}/{slot}", f"{sockets}/out-{callee}.sock")
