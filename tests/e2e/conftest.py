@@ -1,4 +1,4 @@
-"""Platforms that run for a whole module: the shop, and a small one without stores."""
+"""Platforms that run for all tests: the shop, and a small one without stores."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 LEFT_BEHIND = shutil.ignore_patterns(".greenfield", "__pycache__", ".venv")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The reference platform, running, in a copy that only its owner may enter."""
     platform = copied(ROOT / "examples" / "shop", tmp_path_factory.mktemp("checkout") / "shop")
     yield from _running(platform)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Two services without the kit behind a gateway, running: quick to start, for faults of the engine."""
     platform = copied(Path(__file__).parent / "platforms" / "small", tmp_path_factory.mktemp("checkout") / "small")

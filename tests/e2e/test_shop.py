@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import socket
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
+from greenfield.targets.local.paths import StatePaths
+from support.load import under_load
 from support.platform import Platform, kill, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -82,12 +88,23 @@ def test_an_edge_comes_and_goes_while_everything_else_runs_on(shop: Platform) ->
     assert changed(before, shop) == {"notifier-0", "notifier-0-sidecar"}
     assert shop.json("verify", "--edge", "notifier:purchases")["ok"]
     between = shop.pids()
-    shop.file.write_text(text)
-    shop.ok("up", "-d")
+    with session(shop, "notifier", "purchases") as open_session:
+        open_session.execute("select 1")
+        shop.file.write_text(text)
+        shop.ok("up", "-d")
+        with pytest.raises(psycopg.OperationalError):
+            open_session.execute("select 1")
     assert changed(between, shop) == {"notifier-0", "notifier-0-sidecar"}
     refused = [c for c in shop.json("verify")["checks"] if (c["source"], c["target"]) == ("notifier", "purchases")]
     assert refused
     assert all(check["ok"] and check["expected"] == "refused" for check in refused)
+
+
+def session(shop: Platform, service: str, database: str) -> psycopg.Connection[Any]:
+    """A session of a service in a database, opened as the service itself would."""
+    lines = shop.ok("env", service).splitlines()
+    wiring = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
+    return psycopg.connect(shlex.split(wiring[f"{database.upper()}_URL"])[0], autocommit=True)
 
 
 def changed(before: dict[str, int], platform: Platform) -> set[str]:
@@ -111,6 +128,26 @@ def test_a_topic_and_a_database_come_live(shop: Platform) -> None:
     shop.file.write_text(text)
     shop.ok("up", "-d")
     assert changed(before, shop) == set()
+
+
+def test_a_restart_under_load_loses_no_request(shop: Platform) -> None:
+    """A hundred requests a second, on kept and on new connections, none of them sent twice by anybody."""
+    before = retries(shop)
+    met = under_load(shop, "/api/catalog/fern", lambda: shop.ok("restart", "catalog"))
+    assert set(met) == {"200"}, met
+    assert met.total() > 200
+    assert retries(shop) == before
+
+
+def retries(shop: Platform) -> int:
+    """How often the gateway has sent a request again."""
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.connect(str(next(StatePaths(shop.folder.resolve()).sockets.glob("gateway-0/admin.sock"))))
+        admin.sendall(
+            b"GET /stats?filter=cluster.catalog.upstream_rq_retry$ HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: admin.recv(4096), b"")).decode()
+    return int(re.findall(r"retry: (\d+)", answer)[0])
 
 
 def test_a_second_up_changes_nothing(shop: Platform) -> None:

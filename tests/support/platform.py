@@ -38,6 +38,7 @@ class Platform:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
+    _seen: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def file(self) -> Path:
@@ -100,17 +101,25 @@ class Platform:
         change(data)
         self.file.write_text(yaml.safe_dump(data, sort_keys=False))
 
-    def client(self, **options: Any) -> httpx.Client:
+    def client(self) -> httpx.Client:
         """A browser's view: the gateway's URL, its certificate checked."""
-        url = httpx.URL(self.status()["urls"]["gateway"])
-        context = ssl.create_default_context(cafile=str(self.folder / ".greenfield" / "pki" / "services-ca.crt"))
-        return httpx.Client(
-            base_url=f"https://127.0.0.1:{url.port}",
-            headers={"host": f"{url.host}:{url.port}"},
-            verify=context,
-            timeout=10.0,
-            **options,
-        )
+        return httpx.Client(**self._view())
+
+    def async_client(self) -> httpx.AsyncClient:
+        """The same for a program that does several things at once."""
+        return httpx.AsyncClient(**self._view())
+
+    def _view(self) -> dict[str, Any]:
+        if not self._seen:
+            url = httpx.URL(self.status()["urls"]["gateway"])
+            context = ssl.create_default_context(cafile=str(self.folder / ".greenfield" / "pki" / "services-ca.crt"))
+            self._seen = {
+                "base_url": f"https://127.0.0.1:{url.port}",
+                "headers": {"host": f"{url.host}:{url.port}"},
+                "verify": context,
+                "timeout": 10.0,
+            }
+        return self._seen
 
     @property
     def run_tag(self) -> bytes:

@@ -28,11 +28,25 @@ class Cache:
         self._client = redis(name)
         self._prefix = Wiring(name).get("PREFIX")
         self._closed_until = 0.0
+        self._under_way: dict[str, asyncio.Task[Any]] = {}
 
     async def get(
         self, key: str, model: type[Value], load: Callable[[], Awaitable[Value | None]], ttl: int
     ) -> Value | None:
-        """The cached value, or what ``load`` answers, kept for ``ttl`` seconds. None is not kept."""
+        """The cached value, or what ``load`` answers, kept for ``ttl`` seconds. None is not kept.
+
+        Requests for the same key that come while it is looked up wait for that one answer.
+        """
+        if (task := self._under_way.get(key)) is None:
+            task = asyncio.create_task(self._get(key, model, load, ttl))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        found: Value | None = await asyncio.shield(task)
+        return found
+
+    async def _get(
+        self, key: str, model: type[Value], load: Callable[[], Awaitable[Value | None]], ttl: int
+    ) -> Value | None:
         held = await self._ask(lambda: self._client.get(self._prefix + key))
         if held is not None:
             return model.model_validate_json(held)

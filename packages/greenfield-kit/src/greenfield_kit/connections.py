@@ -63,13 +63,22 @@ def postgres(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
 
 
 def redis(name: str, *, answer_s: float = CACHE_ANSWER_S) -> Redis:
-    """A redis client whose every answer comes within ``answer_s`` seconds, or a TimeoutError does."""
+    """A redis client whose every answer comes within ``answer_s`` seconds, or a TimeoutError does.
+
+    Few connections serve many requests, in turn: a burst opens no storm of them.
+    """
+    from redis.asyncio import BlockingConnectionPool
     from redis.asyncio import Redis as Client
 
-    client: Redis = Client.from_url(
-        Wiring(name)["URL"], socket_timeout=answer_s, socket_connect_timeout=1.0, health_check_interval=30
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        Wiring(name)["URL"],
+        max_connections=POOL_SIZE,
+        timeout=answer_s,
+        socket_timeout=answer_s,
+        socket_connect_timeout=1.0,
+        health_check_interval=30,
     )
-    return client
+    return Client.from_pool(pool)
 
 
 def kafka(name: str) -> dict[str, str | int]:

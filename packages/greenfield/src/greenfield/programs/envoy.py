@@ -147,7 +147,6 @@ def mesh_cluster(service: str, identity: str, folder: str) -> Config:
         "circuit_breakers": {
             "thresholds": [{"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096}]
         },
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "outlier_detection": {
             "consecutive_5xx": 10,
             "interval": "5s",

@@ -224,9 +224,9 @@ class _Reader:
         (component,) = components
         if node is None and section == "gateway":
             return []
-        if section == "telemetry" and isinstance(node, Scalar) and node.value is False:
+        if section == "telemetry" and isinstance(node, Scalar) and node.value in (False, "off"):
             return []
-        if node is None or (isinstance(node, Scalar) and node.value is True and section == "telemetry"):
+        if node is None or (isinstance(node, Scalar) and node.value in (True, "on") and section == "telemetry"):
             return [Declared(component.singleton, component.kind, section, component.settings())]
         if not isinstance(node, Table):
             complaints.place(node.position, "wrong-type", f"{section} must be a mapping")

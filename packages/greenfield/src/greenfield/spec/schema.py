@@ -22,7 +22,9 @@ def schema(catalogue: Catalogue) -> dict[str, Any]:
     for section in ("gateway", "telemetry"):
         for component in catalogue.in_section("gateway" if section == "gateway" else "telemetry"):
             one = _one(component, definitions, kind=False)
-            sections[section] = {"anyOf": [one, {"type": "boolean"}]} if section == "telemetry" else one
+            sections[section] = (
+                {"anyOf": [one, {"enum": [True, False, "on", "off"]}]} if section == "telemetry" else one
+            )
     patch = PatchSettings.model_json_schema(ref_template="#/$defs/{model}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
