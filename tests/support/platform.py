@@ -38,6 +38,7 @@ class Platform:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
+    program: tuple[str, ...] = (GREENFIELD,)
     _seen: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -48,7 +49,7 @@ class Platform:
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """A command left running."""
         return subprocess.Popen(
-            [*self.prefix, GREENFIELD, arguments[0], "-f", str(self.file), *arguments[1:]],
+            [*self.prefix, *self.program, arguments[0], "-f", str(self.file), *arguments[1:]],
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,5 @@
+"""``python -m greenfield``."""
+
+from greenfield.cli.main import main
+
+main()
