@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from greenfield.model.binding import Binding, Where
 from greenfield.model.declaration import KeyPath, Section
 from greenfield.model.local import Claim, Process, Site, Task
-from greenfield.model.plan import Edge, Member, Part, Plan, Resource, platform_identity, service_identity
+from greenfield.model.plan import Edge, Member, Part, Plan, Resource, Sum, platform_identity, service_identity
 from greenfield.model.proof import Proofs
 
 
@@ -77,6 +77,10 @@ def _no_urls(resource: Resource, site: Site) -> Mapping[str, str]:  # noqa: ARG0
     return {}
 
 
+def _no_sums(resource: Resource, plan: Plan) -> Iterable[Sum]:  # noqa: ARG001
+    return ()
+
+
 @dataclass(frozen=True)
 class Component:
     """One kind. The functions are those of its package; ``package`` is where ``local``, ``proofs`` … are looked for.
@@ -85,7 +89,8 @@ class Component:
     may name, from the settings alone. ``reserved`` are names that the program keeps for itself: no service that uses
     it, and none of its parts, may have one. ``singleton``: the name of the one resource of a section that holds no
     names (``gateway``, ``telemetry``). ``references`` lists the services that settings name outside ``uses``, each
-    with its key path inside them (a gateway's routes). ``urls`` are those that a browser opens, by a name for people.
+    with its key path inside them (a gateway's routes). ``sums`` tells what does not fit together in a whole plan.
+    ``urls`` are those that a browser opens, by a name for people.
     """
 
     kind: str
@@ -98,6 +103,7 @@ class Component:
     binding: Callable[[Resource, Edge, Where], Binding] = _no_binding
     reserved: frozenset[str] = frozenset()
     singleton: str = ""
+    sums: Callable[[Resource, Plan], Iterable[Sum]] = _no_sums
     urls: Callable[[Resource, Site], Mapping[str, str]] = _no_urls
 
     def local(self) -> LocalSide | None:

@@ -45,6 +45,14 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Sum:
+    """Two quantities of the plan that do not fit. ``works``: only just, or not always; else it cannot run like that."""
+
+    works: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Resource:
     """A thing that runs, of one kind, with its members.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from greenfield.errors import DefectError
 from greenfield.model.component import Catalogue, Context
@@ -25,7 +26,7 @@ def compile_plan(declaration: Declaration, catalogue: Catalogue, scale: Mapping[
         for target, accesses in declared.uses.items()
         for access in accesses
     )
-    return Plan(
+    plan = Plan(
         name=declaration.name,
         environment=declaration.environment,
         zones=declaration.zones,
@@ -35,6 +36,12 @@ def compile_plan(declaration: Declaration, catalogue: Catalogue, scale: Mapping[
         order=stages(resources, edges),
         patches=declaration.patches,
         index={resource.name: resource for resource in resources},
+    )
+    sums = [each for resource in resources for each in catalogue[resource.kind].sums(resource, plan)]
+    return replace(
+        plan,
+        warnings=tuple(each.sentence for each in sums if each.works),
+        refusals=tuple(each.sentence for each in sums if not each.works),
     )
 
 

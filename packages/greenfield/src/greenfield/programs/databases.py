@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from greenfield.model.plan import Part
+from greenfield.model.plan import Part, Plan, Resource, Sum
 
 ACCESSES = ("read", "write", "own")
 """Weakest first; each includes those before it. ``own`` may change the schema, too."""
@@ -37,3 +37,19 @@ def database_parts(store: str, declared: tuple[str, ...] | None) -> Iterable[Par
 def strongest(accesses: Iterable[str]) -> str:
     """The access that includes the others; there must be one."""
     return max(accesses, key=ACCESSES.index)
+
+
+POOL_SIZE = 5  # connections that a replica keeps to a database: the kit's own pool
+
+
+def sessions(resource: Resource, plan: Plan, limit: int) -> Iterable[Sum]:
+    """Whether the sessions of all replicas fit into ``limit``: one each must, whole pools should."""
+    users = {(edge.source, edge.target) for edge in plan.edges_to(resource.name)}
+    least = sum(len(plan.resource(service).members) for service, _ in users)
+    most = least * POOL_SIZE
+    facts = f"{resource.name} takes {limit} sessions"
+    if least > limit:
+        yield Sum(False, f"{facts}, and its {least} users need one each: choose a larger size or fewer replicas.")
+    elif most > limit:
+        pools = f"{least} pools of {POOL_SIZE} may ask for {most}"
+        yield Sum(True, f"{facts}, and {pools}: choose a larger size, fewer replicas or smaller pools.")

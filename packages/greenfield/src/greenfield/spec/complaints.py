@@ -17,6 +17,7 @@ class Complaints:
 
     root: Node
     problems: list[Problem] = field(default_factory=list)
+    _known: set[Problem] = field(default_factory=set, repr=False)
 
     def add(self, path: KeyPath, code: str, message: str, hint: str = "", *, value: bool = False) -> None:
         """One more, at a path of the merged tree."""
@@ -26,7 +27,8 @@ class Complaints:
     def place(self, position: Position, code: str, message: str, hint: str = "") -> None:
         """One more, at a position."""
         problem = Problem(position.file, position.line, position.column, code, message, hint)
-        if problem not in self.problems:
+        if problem not in self._known:
+            self._known.add(problem)
             self.problems.append(problem)
 
     def later(self, one: KeyPath, other: KeyPath) -> KeyPath:
@@ -37,9 +39,17 @@ class Complaints:
 def near(name: str, known: Iterable[str]) -> str:
     """``did you mean …?`` where one of the known names is near, else what there is, else nothing."""
     names = sorted(known)
-    if found := difflib.get_close_matches(name, names[:2000], n=1, cutoff=0.6):
+    if found := difflib.get_close_matches(name, _alike(name, names), n=1, cutoff=0.6):
         return f"did you mean {found[0]!r}?"
     if not names:
         return ""
     shown = ", ".join(names[:8])
     return f"there is {shown}" + (", …" if len(names) > 8 else "")
+
+
+def _alike(name: str, names: list[str]) -> list[str]:
+    """Few enough of the names to be compared one by one: of many, those of about its length that begin as it does."""
+    if len(names) <= 100:
+        return names
+    by_length = [other for other in names if abs(len(other) - len(name)) <= 2]
+    return ([other for other in by_length if other[:1] == name[:1]] or by_length)[:100]

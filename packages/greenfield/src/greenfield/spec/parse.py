@@ -12,7 +12,7 @@ from greenfield.errors import Problem
 from greenfield.model.declaration import Position
 from greenfield.spec.tree import Entry, Items, Node, Scalar, Table
 
-LARGEST_BYTES: Final = 4 << 20
+LARGEST_BYTES: Final = 1 << 20
 MOST_NODES: Final = 400_000  # after aliases are expanded
 DEEPEST: Final = 60
 _TAG: Final = "tag:yaml.org,2002:"
@@ -156,6 +156,8 @@ def _merged_in(value: yaml.Node, reading: _Reading, *, depth: int, above: tuple[
 
 def _scalar(node: yaml.ScalarNode, reading: _Reading, position: Position) -> Scalar:
     kind = node.tag.removeprefix(_TAG)
+    if "\0" in node.value:
+        reading.complain(position, "yaml", "a text holds a NUL character", "no program takes one: remove it")
     if kind not in {"str", "int", "float", "bool", "null", "timestamp", "value", "merge"}:
         reading.complain(position, "yaml", f"the tag {node.tag!r} means nothing here", "remove it")
         return Scalar(node.value, node.value, position)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
 from greenfield.model.content import text
-from greenfield.model.plan import Edge, Parity, Part, Resource
+from greenfield.model.plan import Edge, Parity, Part, Plan, Resource, Sum
 from greenfield.model.quantity import seconds
 from greenfield.programs import zookeeper
 from greenfield.programs.quantities import Duration, Size, TierName
@@ -122,6 +122,16 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     )
 
 
+def sums(resource: Resource, plan: Plan) -> Iterable[Sum]:
+    """Whether a consumer has more replicas than its topic has partitions: the rest of them would stand idle."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    for edge in plan.edges_to(resource.name):
+        replicas, partitions = len(plan.resource(edge.source).members), settings.topics[edge.target].partitions
+        if edge.access == "consume" and replicas > partitions:
+            facts = f"{edge.source} has {replicas} replicas, and {edge.target} {partitions} partitions"
+            yield Sum(True, f"{facts}: {replicas - partitions} of them stand idle.")
+
+
 COMPONENT = Component(
     kind="kafka",
     package=__name__,
@@ -130,5 +140,6 @@ COMPONENT = Component(
     section="brokers",
     parts=parts,
     binding=binding,
+    sums=sums,
     reserved=frozenset({"kafka", "admin", "anonymous"}),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
@@ -11,14 +11,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
 from greenfield.model.content import text
-from greenfield.model.plan import Edge, Part, Resource
+from greenfield.model.plan import Edge, Part, Plan, Resource, Sum
 from greenfield.programs import etcd
-from greenfield.programs.databases import Databases, behind, database_parts
+from greenfield.programs.databases import Databases, behind, database_parts, sessions
 from greenfield.programs.quantities import Size, TierName
 
 CLIENT_PORT = "client"
 """The only listener: TLS, for services and for the platform's own tasks."""
 
+
+CONNECTIONS: Mapping[TierName, int] = {"small": 60, "medium": 100, "large": 200, "xlarge": 400}
+"""How many sessions a server of a size takes at once."""
+ADMINISTRATORS = 3
+"""How many of them are the administrator's: the server's own default."""
 
 RESERVED = frozenset({"postgres", "template0", "template1", "replication", "public", "none", "admin", "root"})
 """What the server keeps for itself: its first databases, words that stand for no role, and two that mislead."""
@@ -107,6 +112,12 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     )
 
 
+def sums(resource: Resource, plan: Plan) -> Iterable[Sum]:
+    """Whether the sessions of its users fit."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return sessions(resource, plan, CONNECTIONS[settings.size] - ADMINISTRATORS)
+
+
 COMPONENT = Component(
     kind="postgres",
     package=__name__,
@@ -116,4 +127,5 @@ COMPONENT = Component(
     parts=parts,
     binding=binding,
     reserved=RESERVED,
+    sums=sums,
 )

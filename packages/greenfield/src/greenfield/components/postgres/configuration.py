@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from greenfield.components.postgres import CONNECTIONS
 from greenfield.model.binding import Leaf
 from greenfield.model.quantity import TIERS
+from greenfield.programs.quantities import TierName
 
 Value = str | int | bool
-
-_CONNECTIONS: Mapping[str, int] = {"small": 60, "medium": 100, "large": 200, "xlarge": 400}
 
 # A quarter of the memory for buffers, and the planner told of three: the server's manual, "Resource Consumption" and
 # "Query Planning". Of the request, because this machine runs everything else, too.
@@ -28,12 +28,7 @@ class Place:
     port: int
 
 
-def max_connections(size: str) -> int:
-    """How many sessions a server of a size takes at once; three of them are the administrator's."""
-    return _CONNECTIONS[size]
-
-
-def server_settings(place: Place, leaf: Leaf, size: str, cluster_name: str) -> Mapping[str, Value]:
+def server_settings(place: Place, leaf: Leaf, size: TierName, cluster_name: str) -> Mapping[str, Value]:
     """All that differs from the server's defaults. What is committed survives any crash: ``fsync`` stays on."""
     memory = TIERS[size].memory_request
     return {
@@ -45,7 +40,7 @@ def server_settings(place: Place, leaf: Leaf, size: str, cluster_name: str) -> M
         "port": place.port,
         "unix_socket_directories": place.socket_folder,
         "unix_socket_permissions": "0700",
-        "max_connections": max_connections(size),
+        "max_connections": CONNECTIONS[size],
         "ssl": True,
         "ssl_cert_file": leaf.certificate,
         "ssl_key_file": leaf.key,
