@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 PUBLISH_S = 10.0  # then the broker has not said that it has the message
 POLL_S = 0.5
+log = logging.getLogger("greenfield_kit")
 
 
 class PublishError(RuntimeError):
@@ -124,7 +126,13 @@ class Subscription:
 
 
 def _commit(consumer: Consumer, message: Message) -> None:
-    consumer.commit(message=message, asynchronous=False)
+    """Where the group has moved on meanwhile, the message comes again to whoever holds its partition now."""
+    from confluent_kafka import KafkaException
+
+    try:
+        consumer.commit(message=message, asynchronous=False)
+    except KafkaException as exc:
+        log.warning("message not committed, it will come again", extra={"topic": message.topic(), "reason": str(exc)})
 
 
 Handler = Callable[[bytes, dict[str, str]], Any]

@@ -42,10 +42,10 @@ class Client:
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """The answer, whatever its status; CalleeError where there is none before the deadline."""
         tries = 1 + (RETRIES if method in IDEMPOTENT else 0)
+        given = options.pop("headers", {})
         for attempt in range(1, tries + 1):
             seconds = deadline.left()
-            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get()}
-            headers |= options.pop("headers", {})
+            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get(), **given}
             try:
                 return await self._client.request(method, path, headers=headers, timeout=seconds or 0.001, **options)
             except httpx.TimeoutException as exc:

@@ -51,9 +51,13 @@ def plan(options: Options) -> None:
 
 
 @click.command()
-@with_options
-def schema(options: Options) -> None:  # noqa: ARG001
-    """Print the JSON schema of the declaration, for editors."""
+@with_formats("json", "markdown")
+def schema(options: Options) -> None:
+    """Print the JSON schema of the declaration, for editors; as Markdown, the settings of every kind for people."""
+    from greenfield.spec.reference import reference
     from greenfield.spec.schema import schema as build
 
+    if options.format == "markdown":
+        emit(reference(catalogue()).rstrip())
+        return
     emit_json(build(catalogue()))

@@ -12,7 +12,7 @@ COLLECTOR, JAEGER, PROMETHEUS = "collector", "jaeger", "prometheus"
 class StoreSettings(BaseModel):
     """A store of spans or series; the collector says how it is, nobody declares it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
 
     retention: Duration = "24h"
     """How long spans or series are kept."""

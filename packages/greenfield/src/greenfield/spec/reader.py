@@ -35,7 +35,7 @@ class Source:
 class PatchSettings(BaseModel):
     """The escape hatch."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
 
     for_: str = Field(alias="for", pattern="^(local|kubernetes)$")
     """Which target: ``local`` or ``kubernetes``."""

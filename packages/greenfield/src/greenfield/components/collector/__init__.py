@@ -28,7 +28,7 @@ def _collectors(value: int | str) -> int | str:
 class Settings(BaseModel):
     """Telemetry: traces and metrics of every service. On unless ``off``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
 
     enabled: bool = True
     """Whether there is any: ``telemetry: off`` is short for false."""
