@@ -20,6 +20,7 @@ from greenfield.toolchain.lock import Lock, Record
 from greenfield.toolchain.path import on_path
 from greenfield.toolchain.progress import Progress
 from greenfield.toolchain.sources import Fetchers
+from greenfield.toolchain.versions import Versions
 from greenfield.toolchain.workshop import Commands, Workshop
 
 WORKERS = 6
@@ -60,6 +61,7 @@ class Toolchain:
         self._progress = progress
         self._lock = Lock.shipped() if lock is None else lock
         self._fetchers = fetchers or Fetchers()
+        self._versions = Versions(cache / "versions.json")
         self._record = Record(cache / "recorded-digests")
         self._cancelled = threading.Event()
         self._learnt: dict[str, str] | None = {} if learn else None
@@ -99,7 +101,7 @@ class Toolchain:
         return {name: future.result() for name, future in asked.items()}
 
     def _find(self, tool: Tool) -> Finding:
-        path = on_path(tool)
+        path = on_path(tool, self._versions)
         if isinstance(path, Installation):
             return Finding(tool, path)
         refusals = [f"PATH: {path.reason}"] if path.reason else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -21,8 +22,15 @@ class Refusal:
     reason: str
 
 
-def on_path(tool: Tool) -> Installation | Refusal:
-    """The tool as PATH has it: every program of its set, all from one folder, at a version within the rule."""
+Asking = Callable[[str, VersionRule], str | Refusal]
+"""Tells the version of the program at a path, or why there is none."""
+
+
+def on_path(tool: Tool, ask: Asking | None = None) -> Installation | Refusal:
+    """The tool as PATH has it: every program of its set, all from one folder, at a version within the rule.
+
+    ``ask`` answers for a program's version; by default the program does.
+    """
     if tool.version is None or not tool.programs:
         return Refusal("")
     found = {name: path for name in tool.programs if (path := shutil.which(name))}
@@ -32,7 +40,7 @@ def on_path(tool: Tool) -> Installation | Refusal:
         return Refusal(f"only part of the set is on PATH: {', '.join(found)} without {', '.join(missing)}")
     if len(folders := {str(Path(path).parent) for path in found.values()}) > 1:
         return Refusal(f"the set is scattered over {' and '.join(sorted(folders))}, perhaps of different versions")
-    version = version_of(found[tool.version.program], tool.version)
+    version = (ask or version_of)(found[tool.version.program], tool.version)
     if isinstance(version, Refusal):
         return version
     if reason := out_of_bounds(version, tool.version):

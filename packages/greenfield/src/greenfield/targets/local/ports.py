@@ -11,10 +11,12 @@ import errno
 import fcntl
 import hashlib
 import json
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +62,7 @@ class Ports:
         Where a stranger listens at a remembered port, another is chosen (``anew``), or ClaimError names the stranger.
         """
         wanted = {claim.name: claim for claim in claims}
+        owners = Owners()
         with _reservations(self.shared) as reserved:
             others = {address for address, home in reserved.items() if home != str(self.home)}
             chosen: dict[str, Address] = {}
@@ -67,7 +70,7 @@ class Ports:
                 old = remembered.get(name)
                 if not old or old[0] != claim.host or old in others or old in chosen.values():
                     continue
-                if (stranger := self._stranger_at(old)) is None:
+                if (stranger := self._stranger_at(old, owners)) is None:
                     chosen[name] = old
                 elif not anew:
                     raise _taken(old, name, stranger)
@@ -88,10 +91,10 @@ class Ports:
         for address in [address for address, home in reserved.items() if home == str(self.home)]:
             del reserved[address]
 
-    def _stranger_at(self, address: Address) -> Holder | None:
+    def _stranger_at(self, address: Address, owners: Owners) -> Holder | None:
         if is_free(address):
             return None
-        holder = holder_of(address)
+        holder = holder_of(address, owners)
         if holder is None or (holder.pid and self.is_ours(holder.pid)):
             return None
         return holder
@@ -154,11 +157,34 @@ def is_free(address: Address) -> bool:
     return True
 
 
-def holder_of(address: Address, proc: Path = Path("/proc")) -> Holder | None:
+@dataclass(frozen=True)
+class Owners:
+    """Whose every open socket is, looked up once for all."""
+
+    proc: Path = Path("/proc")
+
+    def __getitem__(self, inode: str) -> int:
+        """The pid that holds a socket; 0 where that is hidden from us."""
+        return self._pids.get(f"socket:[{inode}]", 0)
+
+    @cached_property
+    def _pids(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
+        for process in self.proc.iterdir():
+            if not process.name.isdigit():
+                continue
+            with suppress(OSError):  # somebody else's, or gone meanwhile
+                for descriptor in (process / "fd").iterdir():
+                    found.setdefault(os.readlink(descriptor), int(process.name))  # noqa: PTH115 - a string is wanted
+        return found
+
+
+def holder_of(address: Address, owners: Owners | None = None) -> Holder | None:
     """Who listens at an address, on every address included; None where nobody does any more."""
-    for uid, inode in _listening(address, proc):
-        pid = _pid_of(inode, proc)
-        return Holder(pid, uid, _command(pid, proc) if pid else "")
+    owners = owners or Owners()
+    for uid, inode in _listening(address, owners.proc):
+        pid = owners[inode]
+        return Holder(pid, uid, _command(pid, owners.proc) if pid else "")
     return None
 
 
@@ -177,20 +203,6 @@ def _listening(address: Address, proc: Path) -> Iterator[tuple[int, str]]:
             at, _, number = words[1].partition(":")
             if words[3] == "0A" and int(number, 16) == port and at in covering:
                 yield int(words[7]), words[9]
-
-
-def _pid_of(inode: str, proc: Path) -> int:
-    target = f"socket:[{inode}]"
-    for process in proc.iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            for descriptor in (process / "fd").iterdir():
-                if str(descriptor.readlink()) == target:
-                    return int(process.name)
-        except OSError:
-            continue
-    return 0
 
 
 def _command(pid: int, proc: Path) -> str:
