@@ -63,6 +63,18 @@ def test_a_service_that_cannot_start_is_told_with_its_last_words(one: Platform, 
     assert tagged(one.run_tag) == {}
 
 
+def test_a_service_that_never_becomes_ready_is_told_after_its_time(one: Platform) -> None:
+    """What it was waited for, for how long, and what it said."""
+    declare(one, {"command": ["sh", "-c", "echo still brewing; exec sleep 600"]})
+    patch = {"for": "local", "target": "Process/lonely-0", "path": "start_timeout_s", "set": 2, "reason": "a test"}
+    one.edit(lambda data: data.update({"patches": [patch]}))
+    done = one.run("up", "-d")
+    assert done.returncode == 1, done.stderr
+    for word in ("lonely-0", "still brewing", "hint"):
+        assert word in done.stderr
+    assert tagged(one.run_tag) == {}
+
+
 def test_a_program_that_ignores_sigterm_is_killed(one: Platform) -> None:
     """`down` takes as long as its grace and no longer, and says that it killed."""
     declare(one, {"command": ["sh", "-c", f"trap '' TERM; {SERVES.removeprefix('exec ')}"]})
