@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from greenfield.cli.behind import begin
 from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options
 from greenfield.cli.output import say
@@ -92,7 +93,7 @@ def prepared_site(
     for sentence in (*plan.warnings, warning, "" if running else memory.warning):
         if sentence:
             say(f"warning: {sentence}")
-    site = fulfil(plan, wanted.catalogue, _host(paths, new_ports=new_ports))
+    site = fulfil(plan, wanted.catalogue, _host(wanted.declaration, paths, new_ports=new_ports))
     return graphs.build(wanted.declaration, plan, wanted.catalogue, site, wanted.scale), plan, site
 
 
@@ -103,7 +104,7 @@ def cache_folder() -> Path:
     return default_cache(os.environ)
 
 
-def _host(paths: StatePaths, *, new_ports: bool) -> Host:
+def _host(declaration: Declaration, paths: StatePaths, *, new_ports: bool) -> Host:
     state, cache = load(paths.state), cache_folder()
     return Host(
         paths=paths,
@@ -113,6 +114,7 @@ def _host(paths: StatePaths, *, new_ports: bool) -> Host:
         remembered=state.ports,
         is_ours=lambda pid: descends_from(pid, state.guardian),
         new_ports=new_ports,
+        begin=lambda tools: begin(cache, declaration, paths, tools),
     )
 
 

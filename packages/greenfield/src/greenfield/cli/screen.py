@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _COLUMNS = ("NAME", "ZONE", "STATE", "READY", "PID", "ADDRESS", "RESTARTS", "RSS", "WAITING ON")
-_COLOURS = {"ready": "green", "starting": "yellow", "backoff": "red", "unready": "red", "stopping": "yellow"}
+_COLOURS = {
+    "ready": "green",
+    "starting": "yellow",
+    "backoff": "red",
+    "unready": "red",
+    "building": "yellow",
+    "unbuilt": "red",
+    "stopping": "yellow",
+}
 _LEAST_HEIGHT = 10
 
 

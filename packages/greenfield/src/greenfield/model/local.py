@@ -52,9 +52,14 @@ class SecretClaim:
 
 @dataclass(frozen=True)
 class ToolClaim:
-    """The programs of a tool, wherever they come from."""
+    """The programs of a tool, wherever they come from.
+
+    ``late``: nothing that answers requests needs it. Where it must be made first, nobody waits: its processes ``await``
+    it.
+    """
 
     tool: Tool
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,8 @@ class Site:
     Directories: ``data`` survives `down`, ``scratch`` does not outlive a run, ``sockets`` is a short path (0700) for
     Unix sockets, ``logs`` holds one file for each process, ``cache`` is shared by all platforms of this user. Names
     are those of the claims. Every path is absolute. ``bindings`` are keyed by service and used name. ``caller`` is
-    PATH, HOME, LANG, TZ of the `up` that started it.
+    PATH, HOME, LANG, TZ of the `up` that started it. ``tools`` holds late ones as they will be; ``late`` tells which of
+    them are not there yet.
     """
 
     root: str
@@ -101,6 +107,7 @@ class Site:
     leaves: Mapping[str, Leaf] = field(default_factory=dict)
     authorities: Mapping[str, str] = field(default_factory=dict)  # `services`, `platform` → path of the CA bundle
     tools: Mapping[str, Installation] = field(default_factory=dict)
+    late: Mapping[str, Awaited] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     pythons: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[tuple[str, str], Binding] = field(default_factory=dict)
@@ -151,6 +158,17 @@ class EndpointsFile(msgspec.Struct, frozen=True, kw_only=True):
     tail: str = ""
 
 
+class Awaited(msgspec.Struct, frozen=True, kw_only=True):
+    """Something slow that is made elsewhere, once: ``path`` is there as soon as it is whole.
+
+    Whoever makes it holds ``lock``, and writes to the log of that name what there is to say.
+    """
+
+    path: str
+    lock: str
+    log: str
+
+
 class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
     """How a probe speaks TLS: trusted bundle, and the leaf it shows (both paths)."""
 
@@ -199,6 +217,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     ``clear`` are stale locks and sockets, removed before each start. ``directories`` are made (0700) before it.
     ``environment`` is all the program gets. ``drain_s``: how long it may still be called after it left its endpoints
     files. ``refuses_root``: for a caller who is root it runs as another id in a user namespace of its own.
+    ``awaits``: until that is there it cannot start, and neither `up` nor who comes after it waits for it.
     """
 
     name: str
@@ -224,6 +243,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 0.0
     reload_signal: str = ""  # empty: it notices its files itself
     refuses_root: bool = False
+    awaits: Awaited | None = None
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):

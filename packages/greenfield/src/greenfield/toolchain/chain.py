@@ -84,6 +84,12 @@ class Toolchain:
         """Where every tool is, by name, without fetching anything."""
         return self._at_once(self._find, tools)
 
+    def expected(self, tool: Tool) -> Installation:
+        """A tool as it will be once its first source has given it; its version is not known yet."""
+        source = tool.sources[0]
+        unknown = Manifest(version="", source=described(source), contents={}, files={})
+        return _installation(tool, source, self._entry(tool, source), unknown)
+
     def _at_once(self, ask: Callable[[Tool], Answer], tools: Iterable[Tool]) -> dict[str, Answer]:
         wanted = {tool.name: tool for tool in tools}
         with ThreadPoolExecutor(WORKERS, thread_name_prefix="toolchain") as pool:

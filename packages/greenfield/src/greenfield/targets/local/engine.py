@@ -129,10 +129,11 @@ class Engine:
         return alive + ended + (self._tasks.usage.cpu_s if self._tasks else 0.0)
 
     def settled(self) -> bool:
-        """Whether everything that should be is ready."""
+        """Whether everything that should be is ready, or is being built."""
         current = self._current()
         wanted = self.wanted.variants if self.wanted else {}
-        return all(name in current and current[name].ready for name in wanted) and not self.nodes.failures()
+        good = {name for name, member in current.items() if member.ready or member.state == "building"}
+        return wanted.keys() <= good and not self.nodes.failures()
 
     # --- how
 
@@ -173,7 +174,7 @@ class Engine:
             member.process = wanted.process(name, member.slot)
             if name in steps.reload | steps.rewrite:
                 self._rewrite(member, reload=name in steps.reload)
-        if not await member.settled():
+        if not await member.settled() and not member.late:
             self.nodes.fail(node, member.failure)
             await member.until_ready()
         self.nodes.reach(node)
@@ -256,7 +257,7 @@ class Engine:
         order = layers({name: self._dependencies(name) & processes.keys() for name in processes})
         for name in order:
             member = self._begin(processes[name])
-            if not await member.settled():
+            if not await member.settled() and not member.late:
                 assert member.failure is not None
                 raise member.failure
 

@@ -13,6 +13,7 @@ from typing import Any
 from greenfield.errors import StartError
 from greenfield.model.local import Process
 from greenfield.targets.local import logs, probes, spawn
+from greenfield.targets.local.behind import held
 from greenfield.targets.local.files import Joiner, Present, write_all, write_endpoints
 from greenfield.targets.local.sweep import sweep
 from greenfield.targets.local.turnover import unit_of
@@ -21,6 +22,7 @@ FIRST_PROBE_S, SLOWEST_PROBE_S = 0.02, 0.25  # readiness is seen soon, and looki
 WATCH_S = 5.0  # how often a ready process is asked again
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.2, 10.0
 STEADY_S = 10.0  # ready for so long, a process has earned a quick restart
+LOOK_S = 0.5  # how often it is seen whether what it awaits is there
 FAILURES_BEFORE_GIVING_WORD = 3  # exits before it was ever ready; it is tried on, but `up` is told
 
 
@@ -65,9 +67,14 @@ class Member:
         """Whom it turns over with."""
         return unit_of(self.process)
 
+    @property
+    def late(self) -> bool:
+        """Whether what it awaits is not there yet: nobody should wait for it."""
+        return self.state in {"building", "unbuilt"}
+
     async def settled(self) -> bool:
-        """Waits until it is ready (True), or has failed so often that somebody should know (False)."""
-        while not self.ready and self.failure is None and not self.gone.is_set():
+        """Waits until it is ready (True), or is late, or has failed so often that somebody should know (False)."""
+        while not self.ready and not self.late and self.failure is None and not self.gone.is_set():
             await self._moved.wait()
         return self.ready
 
@@ -80,6 +87,7 @@ class Member:
         """Starts it, and starts it again whenever it ends, until it is asked to leave."""
         loop = asyncio.get_running_loop()
         delay, failures = FIRST_BACKOFF_S, 0
+        await self._until_built()
         while not self.leaving:
             begun = loop.time()
             reason, was_ready = await self._live()
@@ -96,6 +104,17 @@ class Member:
             delay = min(delay * 2, LONGEST_BACKOFF_S)
         self._become("stopped")
         self.gone.set()
+
+    async def _until_built(self) -> None:
+        """Looks for what it awaits until that is there."""
+        while (awaited := self.process.awaits) is not None and not self.leaving:
+            if Path(awaited.path).exists():
+                return
+            if held(awaited.lock):
+                self._become_once("building", f"once for this machine: greenfield logs {awaited.log}")
+            elif not Path(awaited.path).exists():  # who made it may have ended just now
+                self._become_once("unbuilt", "what it needs could not be made; `greenfield up` tries again")
+            await _either(self._leave, LOOK_S)
 
     def leave(self) -> None:
         """From now on nobody should call it: it is on its way out."""
@@ -235,6 +254,10 @@ class Member:
         self.failure = StartError(
             f"{name} does not become ready: {reason}.", hint=f"all of its output: greenfield logs {name}", log=said
         )
+
+    def _become_once(self, state: str, reason: str) -> None:
+        if self.state != state:
+            self._become(state, reason)
 
     def _become(self, state: str, reason: str = "") -> None:
         self.state = state

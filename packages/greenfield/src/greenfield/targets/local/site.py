@@ -11,6 +11,7 @@ from typing import TypeVar
 from greenfield.errors import DefectError, UnsupportedError
 from greenfield.model.component import Catalogue, LocalSide
 from greenfield.model.local import (
+    Awaited,
     Claim,
     DigestClaim,
     LeafClaim,
@@ -37,11 +38,20 @@ Kind = TypeVar("Kind", bound=Claim)
 
 
 @dataclass(frozen=True)
+class Late:
+    """A tool that is not waited for: where it is, or will be. ``awaited`` is None where it is there."""
+
+    installation: Installation
+    awaited: Awaited | None = None
+
+
+@dataclass(frozen=True)
 class Host:
     """This machine, as far as one platform on it goes.
 
-    ``cache`` is shared by all platforms of this user. ``obtain`` finds or fetches programs. ``remembered`` are the
-    ports of earlier runs; ``is_ours`` tells of a pid whether it is one of this platform's processes; ``new_ports``
+    ``cache`` is shared by all platforms of this user. ``obtain`` finds or fetches programs; ``begin`` finds late ones,
+    or has them made behind (None: they are waited for like all others). ``remembered`` are the ports of earlier runs;
+    ``is_ours`` tells of a pid whether it is one of this platform's processes; ``new_ports``
     asks for others where a stranger sits on a remembered one.
     """
 
@@ -52,6 +62,7 @@ class Host:
     remembered: Mapping[str, Address] = field(default_factory=dict)
     is_ours: Callable[[int], bool] = lambda _: False
     new_ports: bool = False
+    begin: Callable[[Iterable[Tool]], Mapping[str, Late]] | None = None
 
     @property
     def ports(self) -> Ports:
@@ -146,7 +157,7 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
     pki = Pki(paths.pki, plan.name)
     leaves = pki.leaves(_of(LeafClaim, claims))
     secrets.fulfil(paths.secrets, _of(SecretClaim, claims))
-    tools = host.obtain([claim.tool for claim in _of(ToolClaim, claims)])
+    tools, late = _tools(_of(ToolClaim, claims), host)
     site = Site(
         root=str(paths.root),
         data=str(paths.data),
@@ -159,11 +170,24 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
         leaves=leaves,
         authorities=pki.authorities(),
         tools=tools,
+        late=late,
         digests=digests,
         pythons=pythons,
         caller={name: host.environment[name] for name in CALLER if name in host.environment},
     )
     return dataclasses.replace(site, bindings=bindings(plan, catalogue, site))
+
+
+def _tools(claims: Iterable[ToolClaim], host: Host) -> tuple[Mapping[str, Installation], Mapping[str, Awaited]]:
+    """All tools, and what is awaited of those that are not there yet."""
+    waited_for = {claim.tool.name: claim.tool for claim in claims if not claim.late or host.begin is None}
+    others = [claim.tool for claim in claims if claim.tool.name not in waited_for]
+    tools = host.obtain(waited_for.values())
+    late = host.begin(others) if host.begin is not None and others else {}
+    return (
+        {**tools, **{name: each.installation for name, each in late.items()}},
+        {name: each.awaited for name, each in late.items() if each.awaited is not None},
+    )
 
 
 def _of(kind: type[Kind], claims: Iterable[Claim]) -> list[Kind]:
