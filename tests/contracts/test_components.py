@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import yaml
 
+import greenfield
 from contracts.hand_made import claims_of, site_of
 from greenfield.cli.catalogue import catalogue
 from greenfield.model.content import Content, Secret
@@ -122,7 +123,8 @@ def test_the_graph_is_the_one_that_was_agreed_on(case: str) -> None:
     """Every argument, variable and file."""
     plan = planned(case)
     things = [thing for thing in made(plan, site_of(plan, CATALOGUE)) if told(thing, plan, case)]
-    found = yaml.safe_dump_all([shown(thing) for thing in things], sort_keys=False, width=200, allow_unicode=True)
+    found = yaml.safe_dump_all([shown(thing) for thing in things], sort_keys=False, width=10_000, allow_unicode=True)
+    found = found.replace(str(Path(greenfield.__file__).parent), "<greenfield>")
     expected = CASES / f"{case}.graph"
     if "GREENFIELD_REWRITE_CASES" in os.environ:
         expected.write_text(found)
