@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
@@ -11,12 +11,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
 from greenfield.model.content import text
-from greenfield.model.plan import Edge, Part, Resource
-from greenfield.programs.databases import Databases, behind, database_parts
+from greenfield.model.plan import Edge, Part, Plan, Resource, Sum
+from greenfield.programs.databases import Databases, behind, database_parts, sessions
 from greenfield.programs.quantities import Size, TierName
 
 CLIENT_PORT = "client"
 """The listener of services: TLS with a client certificate."""
+
+CONNECTIONS: Mapping[TierName, int] = {"small": 60, "medium": 100, "large": 200, "xlarge": 400}
+"""How many sessions a server of a size takes at once."""
 
 RESERVED = frozenset(
     {"mysql", "mariadb", "sys", "information-schema", "performance-schema", "root", "admin", "public", "test"}
@@ -98,6 +101,12 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     )
 
 
+def sums(resource: Resource, plan: Plan) -> Iterable[Sum]:
+    """Whether the sessions of its users fit."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return sessions(resource, plan, CONNECTIONS[settings.size])
+
+
 COMPONENT = Component(
     kind="mysql",
     package=__name__,
@@ -107,4 +116,5 @@ COMPONENT = Component(
     parts=parts,
     binding=binding,
     reserved=RESERVED,
+    sums=sums,
 )

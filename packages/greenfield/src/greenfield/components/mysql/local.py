@@ -1,0 +1,159 @@
+"""MariaDB on this machine: one server, entered over TLS with a client certificate, and its databases and accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from greenfield.components.mysql import CLIENT_PORT, Settings, database_name
+from greenfield.components.mysql.accounts import subject
+from greenfield.components.mysql.configuration import Place, first_statements, rendered, server_settings
+from greenfield.errors import UnsupportedError
+from greenfield.model.content import text
+from greenfield.model.local import (
+    Claim,
+    Command,
+    ExchangeProbe,
+    File,
+    LeafClaim,
+    PortClaim,
+    Process,
+    Reconcile,
+    Site,
+    Task,
+    ToolClaim,
+    zone_host,
+)
+from greenfield.model.plan import Member, Plan, Resource, platform_identity
+from greenfield.model.tool import Debian, Tool
+
+MARIADB = Tool(name="mariadb", sources=(Debian(("mariadb-server-core",), {"mariadbd": "usr/sbin/mariadbd"}),))
+"""Never PATH's: which statements fill a new server is a matter of its very version."""
+
+_SHARE = "usr/share/mysql"
+_SYSTEM = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap")
+
+# Fills a new data folder: what mariadb-install-db does, without its help tables, and without any account but the
+# server's own locked one. $1: the program, $2: its share, $3: the data; then the files of statements.
+_FILL = r"""
+program=$1 share=$2 data=$3; shift 3
+mkdir -m 700 "$data"
+{ printf 'create database mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n'
+  cat "$@"
+  printf "DELETE FROM mysql.global_priv WHERE User IN ('root', '');\n"
+} | "$program" --no-defaults --bootstrap --datadir="$data" --lc-messages-dir="$share" \
+    --character-sets-dir="$share/charsets" --skip-networking --innodb-buffer-pool-size=32M \
+    --innodb-log-file-size=48M --log-warnings=0
+test -e "$data/mysql/global_priv.frm"
+"""
+
+
+def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
+    """A port, the server's certificate and the administrator's, and the program."""
+    _one_server(resource)
+    hosts = tuple(dict.fromkeys(zone_host(plan.zones, member.zone) for member in resource.members))
+    admin = _administrator(resource)
+    for member in resource.members:
+        yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 3306)
+    yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
+    yield LeafClaim(admin, admin, platform_identity(plan.name, admin))
+    yield ToolClaim(MARIADB)
+
+
+def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
+    """The server; before it the folder of its data, after it its databases, accounts and grants."""
+    _one_server(resource)
+    for member in resource.members:
+        yield _filled(resource, member, site)
+        yield _process(resource, member, plan, site)
+    yield from _grants(resource, plan, site)
+
+
+def _filled(resource: Resource, member: Member, site: Site) -> Task:
+    installed = site.tools[MARIADB.name]
+    share = f"{installed.root}/{_SHARE}"
+    statements = [f"{share}/{name}.sql" for name in _SYSTEM]
+    return Task(
+        name=f"{member.name}-init",
+        resource=resource.name,
+        action=Command(
+            argv=("/bin/sh", "-euc", _FILL, "sh", installed.programs["mariadbd"], share, "{produces}", *statements),
+            environment=_environment(site),
+            cwd=site.data,
+            produces=f"{site.data}/{member.name}",
+            refuses_root=True,
+        ),
+    )
+
+
+def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Process:
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    installed, admin = site.tools[MARIADB.name], _administrator(resource)
+    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
+    place = Place(
+        data=f"{site.data}/{member.name}",
+        configuration=f"{site.scratch}/{member.name}",
+        socket=f"{site.sockets}/{host}/mysql-{port}.sock",
+        host=host,
+        port=port,
+        share=f"{installed.root}/{_SHARE}",
+    )
+    main, first = f"{place.configuration}/my.cnf", f"{place.configuration}/first.sql"
+    configured = server_settings(place, site.leaves[resource.name], settings.size)
+    return Process(
+        name=member.name,
+        resource=resource.name,
+        member=member.name,
+        zone=member.zone,
+        argv=(installed.programs["mariadbd"], f"--defaults-file={main}"),
+        environment=_environment(site),
+        cwd=place.configuration,
+        probe=ExchangeProbe(address=f"unix:{place.socket}", send=text(""), expect="MariaDB"),  # it speaks first
+        address=f"{host}:{port}",
+        files=(
+            File(path=main, content=text(rendered(configured))),
+            File(path=first, content=text(first_statements(subject(plan.name, "platform", admin)))),
+        ),
+        directories=(place.configuration, f"{site.sockets}/{host}"),
+        clear=(place.socket, f"{place.configuration}/mariadbd.pid"),
+        after=(f"{member.name}-init", *(f"resource:{name}" for name in resource.needs)),
+        stop_grace_s=30.0,
+        refuses_root=True,
+    )
+
+
+def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+    (member,) = resource.members
+    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
+    leaf = site.leaves[_administrator(resource)]
+    edges = sorted(plan.edges_to(resource.name))
+    wanted = {
+        "server": {"host": host, "port": port},
+        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+        "databases": [database_name(part.name) for part in resource.parts],
+        "subjects": {edge.source: subject(plan.name, "service", edge.source) for edge in edges},
+        "grants": [[edge.source, database_name(edge.target), edge.access] for edge in edges],
+    }
+    function = f"{__package__}.tasks:reconcile"
+    added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"
+    needed = Reconcile(function=function, input={**wanted, "prune": False})
+    settled = Reconcile(function=function, input={**wanted, "prune": True})
+    yield Task(name=added, resource=resource.name, action=needed, after=(member.name,))
+    yield Task(name=revoked, resource=resource.name, action=settled, after=(added,), when="settled")
+
+
+def _environment(site: Site) -> dict[str, tuple[str, ...]]:
+    libraries = {name: (value,) for name, value in site.tools[MARIADB.name].environment.items()}
+    return {"PATH": ("/usr/bin:/bin",), **libraries}
+
+
+def _administrator(resource: Resource) -> str:
+    return f"{resource.name}-admin"
+
+
+def _one_server(resource: Resource) -> None:
+    if len(resource.members) > 1:
+        raise UnsupportedError(
+            f"{resource.name} asks for {len(resource.members)} MariaDB servers, and more than one node is not built "
+            "yet locally.",
+            hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
+        )

@@ -1,0 +1,109 @@
+"""A real MariaDB: grants, refusals, changes and crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pymysql
+import pytest
+
+from components.store_platform import Declared, Stores
+from greenfield.assurance.verify import prove
+from greenfield.components import mysql
+from support.platform import kill, wait_for
+
+pytestmark = pytest.mark.e2e
+
+BILLS: Declared = {"bills": ("mysql", {"size": "small", "databases": ("invoices", "archive")})}
+USES = {"keeper": {"invoices": "own"}, "clerk": {"invoices": "write"}, "reader": {"invoices": "read", "archive": "own"}}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    """One server, with three services that may do different things."""
+    running = Stores(tmp_path_factory.mktemp("mysql"), mysql.COMPONENT)
+    try:
+        running.up(BILLS, USES)
+        yield running
+    finally:
+        running.close()
+
+
+def entered(stores: Stores, service: str, database: str) -> pymysql.Connection:
+    """A session by the wiring's URL alone."""
+    url = urlsplit(stores.wiring(service, database)["URL"])
+    assert url.scheme == "mysql+pymysql"
+    tls: dict[str, Any] = dict(parse_qsl(url.query))
+    tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
+    return pymysql.connect(
+        host=str(url.hostname),
+        port=int(url.port or 0),
+        user=url.username,
+        database=url.path[1:],
+        autocommit=True,
+        connect_timeout=10,
+        **tls,
+    )
+
+
+def ran(session: Any, statement: str) -> list[Any]:
+    """The rows that a statement answers."""
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
+def test_every_proof_holds_and_leaves_no_trace(stores: Stores) -> None:
+    """And each declared edge has one."""
+    with entered(stores, "keeper", "invoices") as session:
+        before = ran(session, "SHOW TABLES")
+        checks = prove(stores.proofs())
+        assert [check for check in checks if not check.ok] == []
+        assert {(c.source, c.target) for c in checks if c.expected == "allowed"} >= {("keeper", "invoices")}
+        assert ran(session, "SHOW TABLES") == before
+
+
+def test_what_was_committed_survives_a_kill(stores: Stores) -> None:
+    """The row written just before is there."""
+    with entered(stores, "keeper", "invoices") as session:
+        ran(session, "CREATE TABLE IF NOT EXISTS invoice (id INT PRIMARY KEY)")
+        ran(session, "REPLACE INTO invoice VALUES (7)")
+        pid = stores.rig.pid("bills-0")
+        kill(pid)
+    wait_for("another server", lambda: stores.rig.rows()["bills-0"]["ready"] and stores.rig.pid("bills-0") != pid)
+    with entered(stores, "reader", "invoices") as session:
+        assert ran(session, "SELECT id FROM invoice") == [(7,)]
+
+
+def test_an_access_is_narrowed_and_an_edge_removed_with_their_sessions(stores: Stores) -> None:
+    """Nothing restarts; what is left still works."""
+    pid = stores.rig.pid("bills-0")
+    clerk, reader = entered(stores, "clerk", "invoices"), entered(stores, "reader", "archive")
+    try:
+        stores.up(BILLS, {**USES, "clerk": {"invoices": "read"}, "reader": {"invoices": "read"}})
+        for session in (clerk, reader):
+            with pytest.raises(pymysql.MySQLError):
+                ran(session, "SELECT 1")
+        with entered(stores, "clerk", "invoices") as session:
+            ran(session, "SHOW TABLES")
+            with pytest.raises(pymysql.MySQLError):
+                ran(session, "INSERT INTO invoice VALUES (8)")
+        assert [check for check in prove(stores.proofs()) if not check.ok] == []
+        assert stores.rig.pid("bills-0") == pid
+    finally:
+        stores.up(BILLS, USES)
+
+
+def test_a_database_comes_live_and_stays_when_it_is_taken_out(stores: Stores) -> None:
+    """Its data is kept, and nobody may enter."""
+    more: Declared = {"bills": ("mysql", {"size": "small", "databases": ("invoices", "archive", "drafts")})}
+    stores.up(more, {**USES, "keeper": {"invoices": "own", "drafts": "own"}})
+    with entered(stores, "keeper", "drafts") as session:
+        ran(session, "CREATE TABLE draft (id INT PRIMARY KEY)")
+    stores.up(BILLS, USES)
+    stores.up(more, {**USES, "keeper": {"invoices": "own", "drafts": "read"}})
+    with entered(stores, "keeper", "drafts") as session:
+        assert ran(session, "SHOW TABLES") == [("draft",)]
+    stores.up(BILLS, USES)
