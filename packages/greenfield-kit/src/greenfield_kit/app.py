@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from greenfield_kit import connections, logs, problems
+from greenfield_kit import connections, logs, problems, telemetry
 from greenfield_kit.requests import Requests
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Service:
         self.name = name
         self._checks: dict[str, Check] = {}
         self._closes: list[Check] = []
+        self._watches: list[Callable[[], None]] = []
         self._handlers: list[tuple[str, Handler]] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
@@ -52,6 +53,7 @@ class Service:
                 await connection.execute(text("select 1"))
 
         self._keep(name, check, engine.dispose)
+        self._watches.append(lambda: telemetry.watch(engine, name, "postgresql"))
         return engine
 
     def redis(self, name: str) -> Redis:
@@ -100,6 +102,9 @@ class Service:
     def app(self, **options: Any) -> FastAPI:
         """The application: health, problems, deadlines, logs; ``options`` go to FastAPI."""
         logs.configure()
+        telemetry.configure()
+        for watch in self._watches:
+            watch()
         app = FastAPI(title=self.name, lifespan=self._lifespan, **options)
         app.add_middleware(Requests)
         problems.install(app)
@@ -116,6 +121,7 @@ class Service:
         from contextlib import AsyncExitStack
 
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
             if self._handlers:
@@ -163,7 +169,11 @@ async def _consume(subscription: Subscription, handler: Handler) -> None:
     from greenfield_kit.events import headers_of
 
     async for message in subscription.messages():
-        await _handle(subscription.name, handler, message.value() or b"", headers_of(message))
+        headers = headers_of(message)
+        facts = {"messaging.system": "kafka", "messaging.destination.name": message.topic() or ""}
+        facts |= {"messaging.operation.type": "process", "messaging.consumer.group.name": subscription.group}
+        with telemetry.span(f"process {message.topic()}", "consumer", facts, headers):
+            await _handle(subscription.name, handler, message.value() or b"", headers)
 
 
 async def _handle(topic: str, handler: Handler, value: bytes, headers: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from greenfield_kit import telemetry
 from greenfield_kit.connections import Wiring, redis
 
 if TYPE_CHECKING:
@@ -47,18 +48,18 @@ class Cache:
     async def _get(
         self, key: str, model: type[Value], load: Callable[[], Awaitable[Value | None]], ttl: int
     ) -> Value | None:
-        held = await self._ask(lambda: self._client.get(self._prefix + key))
+        held = await self._ask("GET", lambda: self._client.get(self._prefix + key))
         if held is not None:
             return model.model_validate_json(held)
         value = await load()
         if value is not None:
             text = value.model_dump_json()
-            await self._ask(lambda: self._client.set(self._prefix + key, text, ex=ttl))
+            await self._ask("SET", lambda: self._client.set(self._prefix + key, text, ex=ttl))
         return value
 
     async def forget(self, key: str) -> None:
         """The next ``get`` asks the origin."""
-        await self._ask(lambda: self._client.delete(self._prefix + key))
+        await self._ask("DEL", lambda: self._client.delete(self._prefix + key))
 
     async def check(self) -> None:
         """Nothing: a service without its cache is slower, and still ready."""
@@ -67,14 +68,19 @@ class Cache:
         """Ends its connections."""
         await self._client.aclose()
 
-    async def _ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
+    async def _ask(self, operation: str, question: Callable[[], Awaitable[Any]]) -> Any:
         from redis.exceptions import RedisError
 
         loop = asyncio.get_running_loop()
         if loop.time() < self._closed_until:
             return None
+        facts = {"db.system.name": "redis", "db.namespace": self.name, "db.operation.name": operation}
         try:
-            return await question()
+            with telemetry.span(f"{operation} {self.name}", "client", facts) as span:
+                answer = await question()
+                if span is not None and operation == "GET":
+                    span.set_attribute("cache.hit", answer is not None)
+                return answer
         except (RedisError, OSError, TimeoutError) as exc:
             self._closed_until = loop.time() + CLOSED_S
             log.warning("cache is passed by", extra={"cache": self.name, "reason": str(exc)})

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
+from greenfield_kit import telemetry
 from greenfield_kit.connections import Wiring, kafka
 
 if TYPE_CHECKING:
@@ -40,13 +41,18 @@ class Topic:
 
     async def publish(self, key: str, value: bytes, headers: dict[str, str] | None = None) -> None:
         """Returns when all in-sync replicas have the message; PublishError after ``PUBLISH_S`` at the latest."""
+        facts = {"messaging.system": "kafka", "messaging.destination.name": self._topic}
+        with telemetry.span(f"send {self._topic}", "producer", {**facts, "messaging.operation.type": "send"}):
+            await self._publish(key, value, telemetry.carried() | (headers or {}))
+
+    async def _publish(self, key: str, value: bytes, headers: dict[str, str]) -> None:
         loop = asyncio.get_running_loop()
         confirmed: asyncio.Future[None] = loop.create_future()
 
         def delivered(error: Any, _: Message) -> None:
             loop.call_soon_threadsafe(_settle, confirmed, error)
 
-        sent = [(name, text.encode()) for name, text in (headers or {}).items()]
+        sent = [(name, text.encode()) for name, text in headers.items()]
         try:
             self._open().produce(self._topic, value, key=key.encode(), headers=sent, on_delivery=delivered)
         except BufferError as exc:
@@ -93,10 +99,11 @@ class Subscription:
     def __init__(self, name: str) -> None:
         wiring = Wiring(name)
         self.name = name
+        self.group = wiring["GROUP"]
         self._topic = wiring["TOPIC"]
         self._settings = {
             **kafka(name),
-            "group.id": wiring["GROUP"],
+            "group.id": self.group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "session.timeout.ms": 10000,

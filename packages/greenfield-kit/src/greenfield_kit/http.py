@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from greenfield_kit import deadline
+from greenfield_kit import deadline, telemetry
 from greenfield_kit.connections import Wiring
 from greenfield_kit.requests import request_id
 
@@ -45,7 +45,8 @@ class Client:
         given = options.pop("headers", {})
         for attempt in range(1, tries + 1):
             seconds = deadline.left()
-            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get(), **given}
+            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get()}
+            headers |= telemetry.carried() | given
             try:
                 return await self._client.request(method, path, headers=headers, timeout=seconds or 0.001, **options)
             except httpx.TimeoutException as exc:

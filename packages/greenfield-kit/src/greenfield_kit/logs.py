@@ -16,6 +16,7 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
+        from greenfield_kit import telemetry
         from greenfield_kit.requests import request_id
 
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -27,6 +28,8 @@ class JsonLines(logging.Formatter):
         }
         if request_id.get():
             line["request_id"] = request_id.get()
+        if trace_id := telemetry.trace_id():
+            line["trace_id"] = trace_id
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -8,10 +8,11 @@ import uuid
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from greenfield_kit import deadline
+from greenfield_kit import deadline, telemetry
 from greenfield_kit.problems import problem
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -34,6 +35,13 @@ class Requests:
         given = headers.get(b"x-request-id", b"").decode("latin-1")[:_LONGEST_ID]
         request_id.set(given or uuid.uuid4().hex)
         seconds = deadline.begin(headers.get(deadline.HEADER.encode(), b"").decode("latin-1"))
+        if scope["path"].startswith("/health/"):  # asked all the time, and nobody's trace
+            await self._answer(scope, receive, send, seconds)
+            return
+        with telemetry.span(scope["method"], "server", _asked(scope), _texts(headers)) as span:
+            await self._answer(scope, receive, _told(scope, send, span), seconds)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
         begun = False
 
         async def watched(message: Message) -> None:
@@ -51,3 +59,29 @@ class Requests:
             if not begun:
                 answer = problem(504, "The deadline passed", f"There was no answer within {seconds:g} s.")
                 await answer(scope, receive, send)
+
+
+def _texts(headers: dict[bytes, bytes]) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+
+
+def _asked(scope: Scope) -> dict[str, str]:
+    return {"http.request.method": scope["method"], "url.path": scope["path"], "url.scheme": scope["scheme"]}
+
+
+def _told(scope: Scope, send: Send, span: Span | None) -> Send:
+    """Sends, and writes the status and the route that answered into the span."""
+    if span is None:
+        return send
+
+    async def telling(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            span.set_attribute("http.response.status_code", message["status"])
+            if (route := getattr(scope.get("route"), "path", "")) != "":
+                span.set_attribute("http.route", route)
+                span.update_name(f"{scope['method']} {route}")
+            if message["status"] >= 500:
+                span.set_attribute("error.type", str(message["status"]))
+        await send(message)
+
+    return telling
