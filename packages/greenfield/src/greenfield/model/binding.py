@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from greenfield.model.content import Content, Secret
@@ -24,12 +24,16 @@ class Binding:
 
 @dataclass(frozen=True)
 class Leaf:
-    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file."""
+    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file.
+
+    ``issue`` is another whenever the certificate is; the paths stay.
+    """
 
     ca: str
     certificate: str
     key: str
     pem: str
+    issue: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,6 @@ class Proofs(Protocol):
         ...
 
 
-def client_tls(leaf: Leaf, server_name: str = "localhost") -> ClientTls:
-    """A leaf as a client shows it."""
-    return ClientTls(ca=leaf.ca, certificate=leaf.certificate, key=leaf.key, server_name=server_name)
+def client_tls(leaf: Leaf, server_name: str = "localhost", ca: str = "") -> ClientTls:
+    """A leaf as a client shows it; ``ca``: the bundle to trust instead of the leaf's own authority's."""
+    return ClientTls(ca=ca or leaf.ca, certificate=leaf.certificate, key=leaf.key, server_name=server_name)

@@ -1,12 +1,69 @@
-"""What the collector and the stores it brings along agree on."""
+"""What the collector, the stores it brings along, and whoever tells them something agree on."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from greenfield.model.binding import Leaf
+from greenfield.model.content import Content, text
+from greenfield.model.local import File, Site
+from greenfield.model.plan import Member, Plan, Resource
+from greenfield.model.quantity import Range
+from greenfield.model.tool import Debian, GoBuild, Tool
 from greenfield.programs.quantities import Duration
 
 COLLECTOR, JAEGER, PROMETHEUS = "collector", "jaeger", "prometheus"
+OTLP_PORT, METRICS_PORT = "otlp", "metrics"
+MOST_COLLECTORS = 100
+RELOAD = "60s"  # how often a Go program looks whether its certificate was renewed
+
+OPENTELEMETRY = Tool(
+    name="jaeger", sources=(GoBuild("github.com/jaegertracing/jaeger", "v1.76.0", "./cmd/jaeger", "jaeger", 6.0),)
+)
+"""Jaeger v2, which is a distribution of the OpenTelemetry collector: one program for both."""
+
+PROMETHEUS_SERVER = Tool(
+    name="prometheus",
+    sources=(
+        Debian(
+            ("prometheus",),
+            {name: f"usr/bin/{name}" for name in ("prometheus", "promtool")},
+            dependencies="libjs-.*|fonts-glyphicons-halflings",  # of its pages
+        ),
+    ),
+)
+PROMETHEUS_PAGES = "usr/share/prometheus/web/"
+
+
+def _collectors(value: int | str) -> int | str:
+    asked = Range.parse(value)
+    if asked.low < 1 or asked.high > MOST_COLLECTORS:
+        raise ValueError(f"there can be 1 to {MOST_COLLECTORS} collectors, not {asked}: to have none, `telemetry: off`")
+    return value
+
+
+class TelemetrySettings(BaseModel):
+    """Telemetry: traces and metrics of every service. On unless ``off``."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+
+    enabled: bool = True
+    """Whether there is any: ``telemetry: off`` is short for false."""
+    sample: float = Field(default=1.0, ge=0.0, le=1.0)
+    """The share of traces that is kept."""
+    retention: Duration = "24h"
+    """How long spans and series are kept."""
+    collectors: Annotated[int | str, AfterValidator(_collectors)] = 1
+    """How many collectors: a number, or a range that is autoscaled, such as ``2..5``."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on_or_off(cls, value: Any) -> Any:
+        return {"enabled": value} if isinstance(value, bool) else value
 
 
 class StoreSettings(BaseModel):
@@ -16,3 +73,134 @@ class StoreSettings(BaseModel):
 
     retention: Duration = "24h"
     """How long spans or series are kept."""
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def otlp_port(member: str) -> str:
+    """The claim of the port where a collector, or Jaeger, takes OTLP over gRPC."""
+    return f"{member}/{OTLP_PORT}"
+
+
+def metrics_port(process: str, slot: int | None = None) -> str:
+    """The claim of a port where a process, in a slot, tells its series.
+
+    Whoever claims one by this name is scraped: it serves ``/metrics`` by TLS, with a certificate of the services'
+    authority, to clients that show one of the platform's.
+    """
+    return f"{process}/{METRICS_PORT}" if slot is None else f"{process}/{METRICS_PORT}/{slot}"
+
+
+def metrics_ports(site: Site) -> Iterator[tuple[str, int, tuple[str, int]]]:
+    """Process, slot and address of every port that is scraped."""
+    for name, address in sorted(site.ports.items()):
+        process, _, rest = name.partition("/")
+        port, _, slot = rest.partition("/")
+        if port == METRICS_PORT:
+            yield process, int(slot or 0), address
+
+
+def internal(name: str) -> str:
+    """The leaf of a part of telemetry for links inside the platform."""
+    return f"{name}-internal"
+
+
+# --- who tells ------------------------------------------------------------------------------------------------------
+
+
+def collectors(plan: Plan) -> Resource | None:
+    """The collectors; None where telemetry is off, or does not run here."""
+    return next(iter(plan.of_kind(COLLECTOR)), None)
+
+
+def sampled(plan: Plan) -> float:
+    """The share of traces that is begun; 0 where there is no telemetry."""
+    found = collectors(plan)
+    if found is None:
+        return 0.0
+    assert isinstance(found.settings, TelemetrySettings)
+    return found.settings.sample
+
+
+def collector_of(collectors: Resource, member: Member) -> Member:
+    """The collector that a member tells: the same at every start, one of its own zone where there is any."""
+    near = [each for each in collectors.members if each.zone == member.zone] or list(collectors.members)
+    return near[member.index % len(near)]
+
+
+def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapping[str, Content]:
+    """The ``OTEL_*`` variables of a replica, as every OpenTelemetry SDK reads them.
+
+    The service shows its own certificate to the collector. Without telemetry there is one variable, which says so.
+    """
+    if (found := collectors(plan)) is None:
+        return {"OTEL_SDK_DISABLED": text("true")}
+    leaf = site.leaves[service.name]
+    attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
+    variables = {
+        "OTEL_SERVICE_NAME": service.name,
+        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": leaf.ca,
+        "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": leaf.certificate,
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY": leaf.key,
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_PROPAGATORS": "tracecontext,baggage",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": f"{sampled(plan):g}",
+    }
+    return {name: text(value) for name, value in variables.items()}
+
+
+# --- configuration of Go programs -----------------------------------------------------------------------------------
+
+
+def configuration(path: str, config: Mapping[str, Any]) -> File:
+    """A collector's configuration. JSON is YAML, and a ``$`` in it would stand for a variable."""
+    return File(path=path, content=text(json.dumps(config).replace("$", "$$")))
+
+
+def serving(leaf: Leaf, trusted: str, **more: Any) -> dict[str, Any]:
+    """A collector's TLS towards clients that show a certificate of the bundle ``trusted``."""
+    return {
+        "cert_file": leaf.certificate,
+        "key_file": leaf.key,
+        "client_ca_file": trusted,
+        "min_version": "1.3",
+        "reload_interval": RELOAD,
+        **more,
+    }
+
+
+def calling(leaf: Leaf) -> dict[str, Any]:
+    """A collector's TLS towards a server of the leaf's own authority."""
+    return {
+        "ca_file": leaf.ca,
+        "cert_file": leaf.certificate,
+        "key_file": leaf.key,
+        "min_version": "1.3",
+        "reload_interval": RELOAD,
+    }
+
+
+def small_go(limit_mib: int, growth: int = 50) -> Mapping[str, Content]:
+    """The environment of a Go program that is to stay small.
+
+    It collects its garbage when its heap has grown by ``growth`` percent, and ever more often near the limit: what it
+    keeps for good must stay well below that, or it does nothing else.
+    """
+    return {"GOMEMLIMIT": text(f"{limit_mib}MiB"), "GOGC": text(str(growth)), "GOMAXPROCS": text("2")}
+
+
+def resource_names(plan: Plan, processes: Iterable[str]) -> Mapping[str, str]:
+    """The resource of each process, by the member it is, or stands beside."""
+    members = {member.name: resource.name for resource in plan.resources for member in resource.members}
+    return {
+        process: members[found]
+        for process in processes
+        if (found := max((m for m in members if f"{process}-".startswith(f"{m}-")), key=len, default=""))
+    }

@@ -162,6 +162,7 @@ def leaf_in(folder: Path) -> Leaf:
         certificate=str(folder / "tls.crt"),
         key=str(folder / "tls.key"),
         pem=str(folder / "tls.pem"),
+        issue=folder.readlink().name if folder.is_symlink() else "",
     )
 
 
