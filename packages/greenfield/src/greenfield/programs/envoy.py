@@ -37,6 +37,15 @@ def argv(program: str, bootstrap: str) -> tuple[str, ...]:
     return (program, "-c", bootstrap, *quiet)
 
 
+_KEPT_STATS = (
+    *({"prefix": prefix} for prefix in ("http.inward.", "http.edge.", "server.memory", "server.live")),
+    *({"contains": part} for part in (".upstream_rq", ".upstream_cx_active", ".upstream_cx_connect_fail")),
+    {"contains": ".ejections_active"},
+    {"contains": ".membership_"},
+)
+"""What is counted: all that anybody reads. Each series of each cluster costs memory and time at every scrape."""
+
+
 def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequence[Config], cds: str = "") -> Config:
     """A whole configuration. ``admin`` is the path of its Unix socket; ``cds`` a file of more clusters."""
     config: Config = {
@@ -44,6 +53,7 @@ def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequ
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
         "stats_flush_on_admin": True,
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_KEPT_STATS)}}},
         "overload_manager": {"resource_monitors": [_most_connections(10_000)]},
     }
     if cds:
@@ -93,7 +103,7 @@ def _watched(path: str) -> Config:
 
 def _identity(folder: str) -> Config:
     return {
-        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2"},
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
         "tls_certificate_sds_secret_configs": [{"name": "leaf", "sds_config": _watched(f"{folder}/sds-leaf.json")}],
         "alpn_protocols": ["h2", "http/1.1"],
     }
@@ -293,6 +303,57 @@ def permission(method: str, path: str) -> Config:
                 {"header": {"name": ":method", "string_match": {"exact": method}}},
                 {"url_path": {"path": matcher}},
             ]
+        }
+    }
+
+
+def metrics(at: tuple[str, int], admin: str, folder: str, authority: str) -> tuple[Config, Config]:
+    """A listener that tells the series to whoever shows a certificate of ``authority``; its cluster, the admin socket.
+
+    Nothing else of the admin's interface can be reached through it.
+    """
+    tls = serving(folder, mutual=True)
+    context = tls["typed_config"]["common_tls_context"]
+    del context["validation_context_sds_secret_config"]
+    context["validation_context"] = {"trusted_ca": {"filename": authority}}
+    route = {"match": {"path": "/metrics"}, "route": {"cluster": "admin", "prefix_rewrite": "/stats/prometheus"}}
+    hosts = [{"name": "metrics", "domains": ["*"], "routes": [route]}]
+    connection = connection_manager("metrics", {"route_config": {"name": "metrics", "virtual_hosts": hosts}})
+    return listener("metrics", at, connection, tls), local_cluster("admin", admin)
+
+
+SPANS = "spans"
+"""The cluster that takes spans."""
+
+
+def spans_cluster(at: tuple[str, int], identity: str, folder: str) -> Config:
+    """The collector, by mTLS. Where it is away, spans are dropped and requests go on."""
+    return {
+        "name": SPANS,
+        "type": "STATIC",
+        "connect_timeout": CONNECT_S,
+        "load_assignment": {
+            "cluster_name": SPANS,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],
+        },
+        "transport_socket": _calling(folder, identity),
+        "circuit_breakers": {"thresholds": [{"max_pending_requests": 16, "max_requests": 16}]},
+        "typed_extension_protocol_options": _protocol({"http2_protocol_options": {}}),
+    }
+
+
+def tracing(service: str, share: float) -> Config:
+    """Options of a connection manager: it begins ``share`` of the traces that come without one, and joins others."""
+    provider = {
+        "@type": f"{_TYPES}envoy.config.trace.v3.OpenTelemetryConfig",
+        "grpc_service": {"envoy_grpc": {"cluster_name": SPANS}, "timeout": "0.25s"},
+        "service_name": service,
+    }
+    return {
+        "tracing": {
+            "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": provider},
+            "random_sampling": {"value": share * 100},
+            "spawn_upstream_span": False,
         }
     }
 

@@ -204,3 +204,8 @@ def resource_names(plan: Plan, processes: Iterable[str]) -> Mapping[str, str]:
         for process in processes
         if (found := max((m for m in members if f"{process}-".startswith(f"{m}-")), key=len, default=""))
     }
+
+
+def no_proc(folder: str) -> Mapping[str, Content]:
+    """Keeps a collector from looking for itself in ``/proc``, where a pid namespace hides it and it would give up."""
+    return {"HOST_PROC": text(folder)}

@@ -31,6 +31,7 @@ from greenfield.programs.telemetry import (
     configuration,
     internal,
     metrics_port,
+    no_proc,
     otlp_port,
     serving,
     small_go,
@@ -39,7 +40,6 @@ from greenfield.programs.telemetry import (
 _HEAP_MIB = 48  # what the garbage collector aims at; most of the program's memory is its own text, shared with Jaeger
 _LIMIT_MIB, _SPIKE_MIB = 96, 24  # at the difference senders are refused, who drop or try again
 _QUEUED_SPANS = 10_000  # about 10 MB
-_OWN_SERIES_MS = 10_000
 
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
@@ -86,7 +86,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, admissi
         member=member.name,
         zone=member.zone,
         argv=(installed.programs["jaeger"], "--config", path),
-        environment=small_go(_HEAP_MIB),
+        environment={**small_go(_HEAP_MIB), **no_proc(folder)},
         cwd=folder,
         probe=ExchangeProbe(
             address=site.endpoint(metrics_port(member.name)),
@@ -136,7 +136,7 @@ def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -
                 "traces": _pipeline(*(f"otlp/{store.name}" for store in plan.of_kind(JAEGER))),
                 "metrics": _pipeline("prometheus"),
             },
-            "telemetry": _own(resource, member, site),
+            "telemetry": _own(resource, member),
         },
     }
 
@@ -145,22 +145,10 @@ def _pipeline(*exporters: str) -> dict[str, Any]:
     return {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"], "exporters": list(exporters)}
 
 
-def _own(resource: Resource, member: Member, site: Site) -> dict[str, Any]:
-    """Its own series come in by its own door: the other way it knows is a port without TLS."""
-    leaf = site.leaves[resource.name]
-    exporter = {
-        "protocol": "grpc",
-        "endpoint": f"https://{site.endpoint(otlp_port(member.name))}",
-        "certificate": leaf.ca,
-        "client_certificate": leaf.certificate,
-        "client_key": leaf.key,
-        "temporality_preference": "cumulative",
-    }
+def _own(resource: Resource, member: Member) -> dict[str, Any]:
+    """What it says of itself: errors only. Its own series need its pid in ``/proc``, where a pid namespace hides it."""
     return {
         "resource": {"service.name": resource.name, "service.instance.id": member.name},
         "logs": {"level": "warn", "encoding": "json", "disable_stacktrace": True},
-        "metrics": {
-            "level": "normal",
-            "readers": [{"periodic": {"interval": _OWN_SERIES_MS, "exporter": {"otlp": exporter}}}],
-        },
+        "metrics": {"level": "none"},
     }

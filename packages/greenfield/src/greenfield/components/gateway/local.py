@@ -8,7 +8,8 @@ from greenfield.components.gateway import Settings, https_port
 from greenfield.model.local import Claim, HttpProbe, LeafClaim, PortClaim, Process, Site, Task, ToolClaim
 from greenfield.model.plan import Plan, Resource, service_identity
 from greenfield.programs import envoy
-from greenfield.programs.mesh import sidecars
+from greenfield.programs.mesh import Place, sidecars, telling
+from greenfield.programs.telemetry import collectors, metrics_port
 
 HOST = "127.0.0.1"
 PREFERRED_PORT = 8443
@@ -16,8 +17,10 @@ _IDEMPOTENT = "^(GET|HEAD|OPTIONS|PUT|DELETE)$"
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
 
 
-def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:  # noqa: ARG001
+def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, a certificate for its host, Envoy."""
+    if collectors(plan):
+        yield PortClaim(metrics_port(resource.members[0].name), HOST)
     settings: Settings = resource.settings  # type: ignore[assignment]
     yield PortClaim(https_port(resource), HOST, PREFERRED_PORT)
     yield LeafClaim(
@@ -52,7 +55,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
             *envoy.secrets(folder, site.leaves[resource.name]),
             envoy.file(f"{folder}/cds.json", envoy.resources(_typed(clusters)), live=True),
             envoy.file(f"{folder}/rds.json", envoy.resources([_routes(resource)]), live=True),
-            envoy.file(f"{folder}/envoy.json", _bootstrap(resource, site, folder, sockets), live=False),
+            envoy.file(f"{folder}/envoy.json", _bootstrap(resource, plan, site, folder, sockets), live=False),
         ),
         endpoints=tuple(envoy.endpoints_file(folder, name, sidecars(plan, name, site)) for name in resource.calls),
     )
@@ -62,11 +65,14 @@ def _typed(clusters: Iterable[envoy.Config]) -> list[envoy.Config]:
     return [{"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", **cluster} for cluster in clusters]
 
 
-def _bootstrap(resource: Resource, site: Site, folder: str, sockets: str) -> envoy.Config:
+def _bootstrap(resource: Resource, plan: Plan, site: Site, folder: str, sockets: str) -> envoy.Config:
+    member, admin = resource.members[0], f"{sockets}/admin.sock"
+    told = telling(plan, site, member, resource.name, Place(member.name, None, admin, folder))
     connection = envoy.connection_manager(
         "edge",
         envoy.watched_routes(f"{folder}/rds.json"),
         **envoy.problems(),
+        **told.options,
         use_remote_address=True,
         internal_address_config={"unix_sockets": False},
         forward_client_cert_details="SANITIZE",
@@ -74,7 +80,7 @@ def _bootstrap(resource: Resource, site: Site, folder: str, sockets: str) -> env
         always_set_request_id_in_response=True,
     )
     edge = envoy.listener("edge", site.ports[https_port(resource)], connection, envoy.serving(folder, mutual=False))
-    return envoy.bootstrap(resource.name, f"{sockets}/admin.sock", [edge], [], cds=f"{folder}/cds.json")
+    return envoy.bootstrap(resource.name, admin, [edge, *told.listeners], told.clusters, cds=f"{folder}/cds.json")
 
 
 def _routes(resource: Resource) -> envoy.Config:

@@ -34,6 +34,7 @@ from greenfield.model.local import (
 from greenfield.model.plan import Member, Plan, Resource
 from greenfield.programs import envoy
 from greenfield.programs.mesh import SLOTS, inbound, sidecar
+from greenfield.programs.telemetry import collectors, exporting, metrics_port
 
 LOOPBACK = "127.0.0.1"
 READY_PATH = "/health/ready"
@@ -82,6 +83,7 @@ class Replica:
     def environment(self) -> dict[str, Content]:
         """All that the program gets: wiring, its own variables, the caller's PATH, HOME, LANG and TZ."""
         variables: dict[str, Content] = {name: text(value) for name, value in self.site.caller.items()}
+        variables |= exporting(self.plan, self.site, self.resource, self.member)
         if self.settings.app is not None:
             python = str(PurePath(self.site.pythons[self.resource.name]).parent)
             variables["PATH"] = text(f"{python}:{self.site.caller.get('PATH', '/usr/bin:/bin')}")
@@ -126,6 +128,8 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     for member in resource.members:
         for slot in SLOTS:
             yield PortClaim(inbound(member.name, slot), zone_host(plan.zones, member.zone))
+            if collectors(plan):
+                yield PortClaim(metrics_port(sidecar(member.name), slot), zone_host(plan.zones, member.zone))
             if settings.command is not None:
                 yield PortClaim(_port(member, slot), LOOPBACK)
                 for callee in callees:

@@ -6,7 +6,7 @@ from greenfield.components.service import Settings
 from greenfield.model.local import File, HttpProbe, Process, Site
 from greenfield.model.plan import Member, Plan, Resource, service_identity
 from greenfield.programs import envoy
-from greenfield.programs.mesh import inbound, outbound, sidecar, sidecars
+from greenfield.programs.mesh import Place, inbound, outbound, sidecar, sidecars, telling
 
 FILTER = "authorization"
 
@@ -62,28 +62,29 @@ def _bootstrap(
 ) -> File:
     name = sidecar(member.name)
     folder, sockets = f"{site.scratch}/{name}-{slot}", f"{site.sockets}/{member.name}-{slot}"
+    admin = f"{sockets}/admin.sock"
     callees = [edge.target for edge in plan.edges_from(resource.name) if edge.access == "call"]
+    told = telling(plan, site, member, resource.name, Place(name, slot, admin, folder))
     clusters = [
         envoy.local_cluster("program", listens),
         *(envoy.mesh_cluster(callee, service_identity(plan.name, callee), folder) for callee in callees),
+        *told.clusters,
     ]
     listeners = [
-        _inward(resource, site.ports[inbound(member.name, slot)], folder),
-        *(_outward(callee, outbound(site, member.name, slot, callee)) for callee in callees),
+        _inward(resource, site.ports[inbound(member.name, slot)], folder, told.options),
+        *(_outward(callee, outbound(site, member.name, slot, callee), told.options) for callee in callees),
+        *told.listeners,
     ]
-    return envoy.file(
-        f"{folder}/envoy.json",
-        envoy.bootstrap(name, f"{sockets}/admin.sock", listeners, clusters),
-        live=False,
-    )
+    return envoy.file(f"{folder}/envoy.json", envoy.bootstrap(name, admin, listeners, clusters), live=False)
 
 
-def _inward(resource: Resource, at: tuple[str, int], folder: str) -> envoy.Config:
+def _inward(resource: Resource, at: tuple[str, int], folder: str, told: envoy.Config) -> envoy.Config:
     connection = envoy.connection_manager(
         "inward",
         envoy.one_route("program", "0s"),
         [envoy.watched_filter(FILTER, f"{folder}/{FILTER}.json")],
         **envoy.denials(resource.name),
+        **told,
         forward_client_cert_details="SANITIZE_SET",
         set_current_client_cert_details={"uri": True},
         preserve_external_request_id=True,
@@ -91,8 +92,8 @@ def _inward(resource: Resource, at: tuple[str, int], folder: str) -> envoy.Confi
     return envoy.listener("inward", at, connection, envoy.serving(folder, mutual=True))
 
 
-def _outward(callee: str, at: tuple[str, int] | str) -> envoy.Config:
+def _outward(callee: str, at: tuple[str, int] | str, told: envoy.Config) -> envoy.Config:
     connection = envoy.connection_manager(
-        f"outward-{callee}", envoy.one_route(callee, "60s"), preserve_external_request_id=True
+        f"outward-{callee}", envoy.one_route(callee, "60s"), **told, preserve_external_request_id=True
     )
-    return envoy.listener(f"outward-{callee}", at, connection)
+    return {**envoy.listener(f"outward-{callee}", at, connection), "traffic_direction": "OUTBOUND"}
