@@ -27,7 +27,7 @@ def send(address: str, leaf: Leaf, path: str, message: bytes) -> str:
             headers={"content-type": "application/grpc", "te": "trailers"},
         )
     answer.raise_for_status()
-    return answer.headers.get("grpc-status", "0")  # httpx shows no trailers; an error comes in the headers
+    return str(answer.headers.get("grpc-status", "0"))  # httpx shows no trailers; an error comes in the headers
 
 
 def span(service: str, name: str, trace: str = "") -> tuple[str, bytes]:

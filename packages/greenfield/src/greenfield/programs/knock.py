@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from greenfield.model.binding import Leaf
 
 TIMEOUT_S = 10.0
 CLOSED = (ssl.SSLError, ConnectionError, EOFError, http.client.RemoteDisconnected, http.client.BadStatusLine)
 """What a client meets where a server ends the connection instead of answering."""
+
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # the preface, and empty settings
+_FRAME_HEAD, _SETTINGS = 9, 4  # bytes, and the type in the fourth: RFC 9113, 4.1 and 6.5
 
 Address = tuple[str, int] | str
 
@@ -25,16 +30,20 @@ class Answer:
     headers: Mapping[str, str]
 
 
-def client_context(leaf: Leaf) -> ssl.SSLContext:
-    """A client that shows this leaf to whoever serves."""
+def client_context(leaf: Leaf, protocols: Sequence[str] = ()) -> ssl.SSLContext:
+    """A client that shows this leaf to whoever serves, and speaks these protocols (ALPN), or names none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.load_cert_chain(leaf.certificate, leaf.key)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     return context
 
 
-def connected(at: Address, leaf: Leaf | None, timeout: float = TIMEOUT_S) -> socket.socket:
+def connected(
+    at: Address, leaf: Leaf | None, timeout: float = TIMEOUT_S, protocols: Sequence[str] = ()
+) -> socket.socket:
     """A connection to a host and port, or to a Unix socket; by TLS where a leaf is shown, else in plaintext."""
     if isinstance(at, str):
         plaintext = socket.socket(socket.AF_UNIX)
@@ -45,7 +54,22 @@ def connected(at: Address, leaf: Leaf | None, timeout: float = TIMEOUT_S) -> soc
     if leaf is None:
         return plaintext
     with plaintext:  # closes it only where there is no handshake
-        return client_context(leaf).wrap_socket(plaintext)
+        return client_context(leaf, protocols).wrap_socket(plaintext)
+
+
+def greeted(at: Address, leaf: Leaf | None) -> str:
+    """Whether a gRPC server takes who shows this leaf, or none in plaintext: empty, or why not.
+
+    A server that lets somebody in begins with its settings; nothing is asked of it.
+    """
+    try:
+        with connected(at, leaf, protocols=("h2",)) as connection:
+            connection.sendall(_HTTP2)
+            answer = connection.recv(_FRAME_HEAD)
+    except CLOSED as exc:
+        return str(exc) or type(exc).__name__
+    settings = len(answer) == _FRAME_HEAD and answer[3] == _SETTINGS
+    return "" if settings else "the server closed the connection" if not answer else f"the server answered {answer!r}"
 
 
 def first_open(addresses: Iterable[Address], leaf: Leaf | None) -> socket.socket:
@@ -59,7 +83,15 @@ def first_open(addresses: Iterable[Address], leaf: Leaf | None) -> socket.socket
     raise nobody
 
 
-def asked(connection: socket.socket, method: str, path: str, host: str, *, unfinished: bool = False) -> Answer | None:
+def asked(
+    connection: socket.socket,
+    method: str,
+    path: str,
+    host: str,
+    *,
+    unfinished: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer | None:
     """The head of the answer to a request without a body.
 
     ``unfinished``: a body is promised and never sent, so that no program can act on the request; then None where no
@@ -71,6 +103,8 @@ def asked(connection: socket.socket, method: str, path: str, host: str, *, unfin
         client = http.client.HTTPConnection(host)
         client.sock = connection
         client.putrequest(method, path)
+        for name, value in (headers or {}).items():
+            client.putheader(name, value)
         if unfinished:
             client.putheader("content-length", "1")
         client.endheaders()
@@ -81,3 +115,13 @@ def asked(connection: socket.socket, method: str, path: str, host: str, *, unfin
                 return None
             raise
         return Answer(response.status, {name.lower(): value for name, value in response.getheaders()})
+
+
+def document(at: tuple[str, int], path: str) -> Any:
+    """The JSON document that a part of the platform answers by plain HTTP; OSError or ValueError where it is none."""
+    client = http.client.HTTPConnection(*at, timeout=TIMEOUT_S)
+    try:
+        client.request("GET", path)
+        return json.loads(client.getresponse().read())
+    finally:
+        client.close()

@@ -26,6 +26,8 @@ OPENTELEMETRY = Tool(
 )
 """Jaeger v2, which is a distribution of the OpenTelemetry collector: one program for both."""
 
+BUILDING = "its program is still being built: greenfield logs tools"
+
 PROMETHEUS_SERVER = Tool(
     name="prometheus",
     sources=(
