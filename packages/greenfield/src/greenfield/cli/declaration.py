@@ -9,7 +9,7 @@ import click
 from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options, with_formats, with_options
 from greenfield.cli.output import emit, emit_json, problems_json, say
-from greenfield.cli.reading import read_plan, read_source
+from greenfield.cli.reading import read_declaration, read_plan, read_source
 from greenfield.errors import DeclarationError
 
 
@@ -20,8 +20,7 @@ def check(options: Options) -> None:
     from greenfield.spec import reader
 
     if options.environment is not None:
-        planned = read_plan(options)
-        environments: tuple[str, ...] = (planned.declaration.environment,)
+        environments: tuple[str, ...] = (read_declaration(options).environment,)
     else:
         problems, environments = reader.check(read_source(options.file), catalogue())
         if problems:

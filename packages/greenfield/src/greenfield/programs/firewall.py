@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,5 +19,5 @@ class FirewallSettings(BaseModel):
     """Whether a request that matches is refused, or only written down."""
     paranoia: int = Field(default=1, ge=1, le=4)
     """The rule set's paranoia level: higher finds more, and is wrong more often."""
-    exclude: Mapping[int, str] = Field(default_factory=dict)
+    exclude: Mapping[Annotated[int, Field(strict=False)], str] = Field(default_factory=dict)
     """Rules that are left out, by number, each with the reason."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from greenfield.model.component import Catalogue, Context
 from greenfield.model.declaration import Declared, KeyPath
 from greenfield.model.plan import Part
 from greenfield.spec.complaints import Complaints, near
+from greenfield.spec.tree import Items, Node, Scalar, Table, find
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 LONGEST_NAME = 40  # a DNS label holds 63, and members, sidecars and Kubernetes append to it
@@ -30,48 +31,61 @@ class Used:
 
 @dataclass
 class Names:
-    """The one namespace of services, stores, databases, brokers and topics."""
+    """The one namespace of services, stores, databases, brokers and topics.
+
+    ``unread`` are the things that could not be read, ``doubtful`` words of them: a missing name may be among these.
+    """
 
     catalogue: Catalogue
     context: Context
     complaints: Complaints
+    unread: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
     parts: dict[str, Used] = field(default_factory=dict)
     owners: dict[str, Declared] = field(default_factory=dict)
     taken: dict[str, KeyPath] = field(default_factory=dict)
 
-    def learn(self, declared: Iterable[Declared], path_of: Callable[[Declared], KeyPath]) -> None:
+    def learn(self, things: Iterable[tuple[Declared, KeyPath]]) -> None:
         """Enters all that is declared, then all that it brings along; twins are refused at the later one."""
-        listed = list(declared)
-        for thing in listed:
-            self._enter(thing, path_of(thing))
-        for thing in listed:
+        listed = list(things)
+        for thing, path in listed:
+            self._enter(thing, path)
+        for thing, _ in listed:
             self._brought(thing)
 
     def _enter(self, thing: Declared, path: KeyPath) -> None:
         component = self.catalogue[thing.kind]
         if not component.singleton:
-            self._take(thing.name, path)
+            self.take(thing.name, path)
             self.owners[thing.name] = thing
+        inside, seen = self._inside(path), set[str]()
         for part in component.parts(thing.name, thing.settings):
-            place = path if part.name == thing.name else self._place_of(part, path)
-            if part.name != thing.name:
-                self._take(part.name, place)
-            if part.name in component.reserved and part.name != thing.name:
+            places = inside.get(part.name)
+            place = places.pop(0) if places else path
+            if part.name != thing.name or part.name in seen:  # a store may hold one database of its own name
+                self.take(part.name, place)
+            if part.name != thing.name and part.name in component.reserved:
                 message = f"{part.name!r} is a name that {thing.kind} keeps for itself"
-                self.complaints.add(place, "reserved-name", message, "choose another name")
+                at_value = isinstance(place[-1], int)
+                self.complaints.add(place, "reserved-name", message, "choose another name", value=at_value)
+            seen.add(part.name)
             self.parts.setdefault(part.name, Used(part, thing))
 
-    def _place_of(self, part: Part, path: KeyPath) -> KeyPath:
-        if part.kind == "topic":
-            return (*path, "topics", part.name)
-        databases = getattr(self._settings_at(path), "databases", None) or ()
-        return (*path, "databases", list(databases).index(part.name)) if part.name in databases else path
+    def _inside(self, path: KeyPath) -> dict[str, list[KeyPath]]:
+        """Where the names of what is inside a thing stand: keys of its mappings, entries of its lists."""
+        node, found = find(self.complaints.root, path)[2], dict[str, list[KeyPath]]()
+        for key, entry in node.entries.items() if isinstance(node, Table) else ():
+            if isinstance(entry.node, Table):
+                for name in entry.node.entries:
+                    found.setdefault(name, []).append((*path, key, name))
+            elif isinstance(entry.node, Items):
+                for index, item in enumerate(entry.node.items):
+                    if isinstance(item, Scalar):
+                        found.setdefault(item.text, []).append((*path, key, index))
+        return found
 
-    def _settings_at(self, path: KeyPath) -> object:
-        owner = self.owners.get(str(path[-1]))
-        return owner.settings if owner else None
-
-    def _take(self, name: str, path: KeyPath) -> None:
+    def take(self, name: str, path: KeyPath) -> None:
+        """A name is given to what stands at a path: it must be a label, and free."""
         if not label(name):
             self.complaints.add(
                 path, "not-a-dns-label", f"{name!r} cannot be a name", LABEL_HINT, value=isinstance(path[-1], int)
@@ -95,72 +109,80 @@ class Names:
 
     def _refuse(self, name: str, why: str) -> None:
         if name in self.taken:
-            self.complaints.add(
-                self.taken[name], "name-taken", f"{name!r} cannot be declared: {why}", "choose another name"
-            )
+            message = f"{name!r} cannot be declared: {why}"
+            self.complaints.add(self.taken[name], "name-taken", message, "choose another name")
 
     # --- what a service uses
 
-    def check_service(self, service: Declared, path: KeyPath) -> None:
-        """Every edge of a service, and the environment that comes of them."""
-        variables: dict[str, str] = {}
-        for name, accesses in service.uses.items():
+    def check_service(self, service: str, uses: Mapping[str, tuple[str, ...]], path: KeyPath) -> None:
+        """Every edge of a service, and its own variables beside those that come of the edges."""
+        for name, accesses in uses.items():
             self._check_edge(service, name, accesses, (*path, "uses", name))
-            variable = name.replace("-", "_").upper()
-            if variable in variables:
-                message = f"{name!r} and {variables[variable]!r} would both be {variable}_URL in the environment"
-                self.complaints.add((*path, "uses", name), "name-taken", message, "rename one of the two")
-            variables[variable] = name
-        self._check_environment(getattr(service.settings, "env", None) or {}, variables, (*path, "env"))
+        env = find(self.complaints.root, (*path, "env"))[2]
+        if isinstance(env, Table):
+            self._check_environment(env, {variable(name): name for name in uses}, (*path, "env"))
 
-    def _check_edge(self, service: Declared, name: str, accesses: tuple[str, ...], path: KeyPath) -> None:
-        if name == service.name:
-            self.complaints.add(
-                path, "unknown-access", f"{name} uses itself", "remove the line: nobody needs leave for that"
-            )
+    def _check_edge(self, service: str, name: str, accesses: tuple[str, ...], path: KeyPath) -> None:
+        if name == service:
+            message = f"{name} uses itself"
+            self.complaints.add(path, "unknown-access", message, "remove the line: nobody needs leave for that")
             return
         used = self.parts.get(name)
         if used is None:
             self._unknown(name, path)
             return
+        understood = " or ".join(used.part.accesses)
+        if not accesses:
+            message = f"{service} asks for no access to {name!r}"
+            hint = f"a {used.part.kind} understands {understood}; or remove the line"
+            self.complaints.add(path, "unknown-access", message, hint, value=True)
         for access in accesses:
             if access not in used.part.accesses:
-                understood = " or ".join(used.part.accesses)
                 message = f"{access!r} is no access to {name!r}: a {used.part.kind} understands {understood}"
-                self.complaints.add(path, "unknown-access", message, near(access, used.part.accesses), value=True)
-        reserved = self.catalogue[used.owner.kind].reserved
-        if service.name in reserved and used.owner.section != "services":
+                hint = near(access, used.part.accesses)
+                self.complaints.add(path, "unknown-access", message, hint if "mean" in hint else "", value=True)
+        if service in self.catalogue[used.owner.kind].reserved and used.owner.section != "services":
             kind = used.owner.kind
-            message = f"a service that uses {kind} cannot be named {service.name!r}: that name is {kind}'s own"
+            message = f"a service that uses {kind} cannot be named {service!r}: that name is {kind}'s own"
             self.complaints.add(path[:-2], "reserved-name", message, "choose another name")
 
     def _unknown(self, name: str, path: KeyPath) -> None:
         owner = self.owners.get(name)
-        inside = [part for part, used in self.parts.items() if owner is not None and used.owner.name == owner.name]
-        if owner is not None and inside:
+        if owner is not None:
+            inside = [part.name for part in self.catalogue[owner.kind].parts(owner.name, owner.settings)]
             message = f"{name!r} cannot be used as a whole"
-            self.complaints.add(path, "unknown-name", message, f"name what is in it: {', '.join(inside)}")
-            return
-        self.complaints.add(path, "unknown-name", f"nothing is named {name!r}", near(name, self.parts))
+            hint = f"name what is in it: {', '.join(inside)}" if inside else "declare something in it, and name that"
+            self.complaints.add(path, "unknown-name", message, hint)
+        elif name not in self.doubtful | self.unread:
+            hint = near(name, self.parts.keys() | self.unread)
+            self.complaints.add(path, "unknown-name", f"nothing is named {name!r}", hint)
 
-    def _check_environment(self, env: Mapping[str, object], variables: Mapping[str, str], path: KeyPath) -> None:
-        for key in env:
-            owner = next((name for prefix, name in variables.items() if _is_wiring(key, prefix)), None)
+    def _check_environment(self, env: Table, variables: Mapping[str, str], path: KeyPath) -> None:
+        for key, entry in env.entries.items():
+            owner = variables.get(_prefix(key))
             if owner is not None:
                 message = f"{key} is set by the platform: it is wiring of {owner!r}"
                 self.complaints.add((*path, key), "reserved-variable", message, "choose another name")
             elif key in _PLATFORM_ENV or key.startswith(("OTEL_", "GREENFIELD_")):
-                self.complaints.add(
-                    (*path, key), "reserved-variable", f"{key} is set by the platform", "choose another name"
-                )
+                message = f"{key} is set by the platform"
+                self.complaints.add((*path, key), "reserved-variable", message, "choose another name")
+            self._check_number(key, entry.node, (*path, key))
+
+    def _check_number(self, key: str, node: Node, path: KeyPath) -> None:
+        """A number in an environment is text, so it must be written as it is read."""
+        if isinstance(node, Scalar) and type(node.value) in (int, float) and str(node.value) != node.text:
+            message = f"{key} is a number in YAML, and {node.text} is read as {node.value}"
+            self.complaints.add(path, "unquoted-number", message, f'quote it: "{node.text}"', value=True)
 
     def check_references(self, thing: Declared, path: KeyPath) -> None:
         """Services that settings name outside ``uses``."""
-        services = [name for name, owner in self.owners.items() if owner.section == "services"]
         for inside, name in self.catalogue[thing.kind].references(thing.settings):
-            if name not in services:
+            owner = self.owners.get(name)
+            if (owner is None or owner.section != "services") and name not in self.unread:
+                services = {name for name, owner in self.owners.items() if owner.section == "services"}
                 message = f"the route leads to {name!r}, and there is no such service"
-                self.complaints.add((*path, *inside), "route-to-nowhere", message, near(name, services), value=True)
+                hint = near(name, services | self.unread)
+                self.complaints.add((*path, *inside), "route-to-nowhere", message, hint, value=True)
 
 
 LABEL_HINT = (
@@ -173,5 +195,11 @@ def label(name: str) -> bool:
     return bool(_LABEL.fullmatch(name))
 
 
-def _is_wiring(key: str, prefix: str) -> bool:
-    return key.startswith(f"{prefix}_") and key.removeprefix(f"{prefix}_") in _WIRING
+def variable(name: str) -> str:
+    """What the variables of something used begin with."""
+    return name.replace("-", "_").upper()
+
+
+def _prefix(key: str) -> str:
+    """What stands before the suffix of a variable that is wiring; empty if it is none."""
+    return next((key.removesuffix(f"_{suffix}") for suffix in _WIRING if key.endswith(f"_{suffix}")), "")

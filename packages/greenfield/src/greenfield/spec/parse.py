@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,60 +11,77 @@ import yaml
 
 from greenfield.errors import Problem
 from greenfield.model.declaration import Position
+from greenfield.spec.complaints import Problems, TooManyError
 from greenfield.spec.tree import Entry, Items, Node, Scalar, Table
 
 LARGEST_BYTES: Final = 1 << 20
 MOST_NODES: Final = 400_000  # after aliases are expanded
 DEEPEST: Final = 60
 _TAG: Final = "tag:yaml.org,2002:"
+_CALLED: Final = {"int": "whole number", "float": "number", "bool": "boolean"}
+_KINDS: Final = frozenset({"str", "int", "float", "bool", "null", "timestamp", "value", "merge"})
+_UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MOST_UNPRINTABLE: Final = 20
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
 class _Reading:
     file: str
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     nodes: int = 0
 
     def complain(self, position: Position, code: str, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(position.file, position.line, position.column, code, message, hint))
+        self.problems.place(position, code, message, hint)
 
     def at(self, mark: Any) -> Position:
         return Position(self.file, mark.line + 1, mark.column + 1) if mark else Position(self.file, 1, 1)
 
 
-class _TooMuchError(Exception):
-    """Reading further would serve nobody."""
-
-
 def parse(text: str, file: str) -> tuple[Table | None, list[Problem]]:
     """The tree of a declaration, as far as it could be read, and what is wrong with it."""
     reading = _Reading(file)
-    if len(text) > LARGEST_BYTES:
-        reading.complain(Position(file, 1, 1), "yaml", f"the file is larger than {LARGEST_BYTES >> 20} MiB")
-        return None, reading.problems
+    node = None
     try:
-        root = _single_document(text, reading)
-        node = _node(root, reading, depth=0, above=()) if root else None
+        node = _read(text, reading)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        said = exc.problem or exc.context or "it cannot be read"
-        reading.complain(reading.at(mark), "yaml", f"this is no YAML: {said}", _yaml_hint(said, text, mark))
-        return None, reading.problems
+        reading.complain(reading.at(mark), "yaml", *_words(exc, text, mark))
     except yaml.YAMLError as exc:
-        place = Position(file, text.count("\n", 0, getattr(exc, "position", 0)) + 1, 1)
-        reading.complain(place, "yaml", f"this is no YAML: {getattr(exc, 'reason', exc)}", "write the file as UTF-8")
-        return None, reading.problems
-    except (_TooMuchError, RecursionError):
-        if not reading.problems:
-            reading.complain(Position(file, 1, 1), "yaml", f"it is nested deeper than {DEEPEST} levels")
-        return None, reading.problems
+        reading.complain(Position(file, 1, 1), "yaml", f"this is no YAML: {exc}", "write the file as UTF-8")
+    except TooManyError:
+        pass
+    except RecursionError:
+        reading.complain(Position(file, 1, 1), "yaml", f"it is nested deeper than {DEEPEST} levels")
     if node is not None and not isinstance(node, Table):
-        reading.complain(node.position, "wrong-type", "a declaration is a mapping of keys to values")
-        return None, reading.problems
-    if node is None and not reading.problems:
+        message = "a declaration is a mapping of keys to values"
+        reading.complain(node.position, "wrong-type", message, "`greenfield init` writes one that runs")
+        return None, reading.problems.found
+    if node is None and not reading.problems.found:
         reading.complain(Position(file, 1, 1), "yaml", "the file is empty", "`greenfield init` writes one that runs")
-    return node, reading.problems
+    return node, reading.problems.found
+
+
+def _read(text: str, reading: _Reading) -> Node | None:
+    if len(text) > LARGEST_BYTES:
+        message = f"the file is larger than {LARGEST_BYTES >> 20} MiB"
+        reading.complain(Position(reading.file, 1, 1), "yaml", message, "is it a declaration?")
+        return None
+    root = _single_document(_printable(text, reading), reading)
+    return _node(root, reading, depth=0, above=()) if root else None
+
+
+def _printable(text: str, reading: _Reading) -> str:
+    """The text with a space for each control character, which are complained of; it is read on if they are few."""
+    found = [match for _, match in zip(range(_MOST_UNPRINTABLE), _UNPRINTABLE.finditer(text), strict=False)]
+    for match in found if len(found) < _MOST_UNPRINTABLE else found[:1]:
+        begin = text.rfind("\n", 0, match.start())
+        place = Position(reading.file, text.count("\n", 0, match.start()) + 1, match.start() - begin)
+        message = f"this is no text: here stands the control character U+{ord(match[0]):04X}"
+        reading.complain(place, "yaml", message, "remove it, or save the file as UTF-8 text")
+    if len(found) == _MOST_UNPRINTABLE:
+        raise TooManyError
+    return _UNPRINTABLE.sub(" ", text) if found else text
 
 
 def _single_document(text: str, reading: _Reading) -> yaml.Node | None:
@@ -75,7 +93,7 @@ def _single_document(text: str, reading: _Reading) -> yaml.Node | None:
             depth -= 1
         if depth > DEEPEST:
             reading.complain(reading.at(event.start_mark), "yaml", f"it is nested deeper than {DEEPEST} levels")
-            raise _TooMuchError
+            raise TooManyError
     first: yaml.Node | None = None
     for number, document in enumerate(yaml.compose_all(text, Loader=_Loader)):
         if number == 1:
@@ -86,15 +104,26 @@ def _single_document(text: str, reading: _Reading) -> yaml.Node | None:
     return first
 
 
-def _yaml_hint(said: str, text: str, mark: yaml.Mark | None) -> str:
-    line = text.splitlines()[mark.line] if mark and mark.line < text.count("\n") + 1 and text else ""
-    if "\\t" in said or "\t" in line:
-        return "YAML does not indent with tabs: use spaces"
+def _words(fault: yaml.MarkedYAMLError, text: str, mark: yaml.Mark | None) -> tuple[str, str]:
+    """Message and hint for what the parser says."""
+    said, context = fault.problem or "it cannot be read", fault.context or ""
+    line = text.split("\n")[mark.line] if mark and mark.line <= text.count("\n") else ""
+    began = f" in line {fault.context_mark.line + 1}" if fault.context_mark else ""
+    within = context and context != said and fault.context_mark and mark and fault.context_mark.line < mark.line
+    if "duplicate anchor" in context:
+        return f"an anchor stands here for the second time; the first is{began}", "give one of the two another name"
+    message = f"this is no YAML: {said}{f', {context}{began}' if within else ''}"
+    if "\\t" in said or "\t" in line[: len(line) - len(line.lstrip())]:
+        return message, "YAML does not indent with tabs: use spaces"
+    if "cannot start any token" in said:
+        return message, "quote a value that begins with @, `, % or a tab"
     if "mapping values are not allowed" in said:
-        return "quote a value that holds `: `, and look at the indentation"
+        return message, "quote a value that holds `: `, and look at the indentation"
     if "undefined alias" in said:
-        return "an alias `*name` needs an anchor `&name` before it; quote a text that begins with `*`"
-    return ""
+        return message, "an alias `*name` needs an anchor `&name` before it; quote a text that begins with `*`"
+    if "expected" in said:
+        return message, "look at indentation, brackets and quotes here and in the line before"
+    return message, ""
 
 
 def _node(node: yaml.Node, reading: _Reading, *, depth: int, above: tuple[int, ...]) -> Node:
@@ -104,10 +133,12 @@ def _node(node: yaml.Node, reading: _Reading, *, depth: int, above: tuple[int, .
         reading.complain(
             position, "yaml", f"aliases make this more than {MOST_NODES:,} values", "write less, or plainly"
         )
-        raise _TooMuchError
+        raise TooManyError
     if id(node) in above:
-        reading.complain(position, "yaml", "an alias contains itself")
-        raise _TooMuchError
+        reading.complain(position, "yaml", "an alias contains itself", "write out what is meant")
+        return Scalar(None, "", position)
+    if isinstance(node, yaml.CollectionNode) and node.tag not in {f"{_TAG}map", f"{_TAG}seq"}:
+        reading.complain(position, "yaml", f"the tag {node.tag!r} means nothing here", "remove it")
     if isinstance(node, yaml.MappingNode):
         return _table(node, reading, depth=depth, above=(*above, id(node)))
     if isinstance(node, yaml.SequenceNode):
@@ -140,7 +171,7 @@ def _table(node: yaml.MappingNode, reading: _Reading, *, depth: int, above: tupl
 
 
 def _check_key(key: yaml.ScalarNode, place: Position, reading: _Reading) -> None:
-    if key.style is None and key.tag == f"{_TAG}bool":
+    if not key.style and key.tag == f"{_TAG}bool":
         message = f"the key {key.value} is a boolean in YAML, and a name is wanted"
         reading.complain(place, "unquoted-boolean", message, f'quote it: "{key.value}"')
 
@@ -158,14 +189,14 @@ def _scalar(node: yaml.ScalarNode, reading: _Reading, position: Position) -> Sca
     kind = node.tag.removeprefix(_TAG)
     if "\0" in node.value:
         reading.complain(position, "yaml", "a text holds a NUL character", "no program takes one: remove it")
-    if kind not in {"str", "int", "float", "bool", "null", "timestamp", "value", "merge"}:
+    if kind not in _KINDS:
         reading.complain(position, "yaml", f"the tag {node.tag!r} means nothing here", "remove it")
         return Scalar(node.value, node.value, position)
     try:
         return Scalar(_value(kind, node.value), node.value, position)
     except (ValueError, OverflowError):
         reading.complain(
-            position, "wrong-type", f"{node.value!r} is no {kind} that can be read", "quote it, if it is text"
+            position, "wrong-type", f"{node.value!r} is no {_CALLED[kind]} that can be read", "quote it, if it is text"
         )
         return Scalar(node.value, node.value, position)
 
@@ -174,7 +205,7 @@ def _value(kind: str, text: str) -> str | int | float | bool | None:
     if kind == "null":
         return None
     if kind == "bool":
-        return text.lower() in {"yes", "true", "on"}
+        return _boolean(text)
     if kind == "int":
         return _integer(text)
     if kind == "float":
@@ -183,6 +214,12 @@ def _value(kind: str, text: str) -> str | int | float | bool | None:
             raise ValueError(text)
         return value
     return text
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"yes", "true", "on", "no", "false", "off"}:
+        raise ValueError(text)
+    return text.lower() in {"yes", "true", "on"}
 
 
 def _integer(text: str) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from greenfield.model.component import Catalogue, Component
+from greenfield.spec.head import API_VERSION
 from greenfield.spec.names import LONGEST_NAME
-from greenfield.spec.reader import API_VERSION, PatchSettings
+from greenfield.spec.patches import PatchSettings
 
 _NAME = {"type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": LONGEST_NAME}
 

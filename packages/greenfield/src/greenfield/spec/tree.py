@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,19 @@ def plain(node: Node) -> Any:
     return {key: plain(entry.node) for key, entry in node.entries.items()}
 
 
+def words(node: Node | None) -> Iterator[str]:
+    """Every key and every text in a piece of the tree."""
+    if isinstance(node, Scalar):
+        yield node.text
+    elif isinstance(node, Items):
+        for item in node.items:
+            yield from words(item)
+    elif node is not None:
+        for key, entry in node.entries.items():
+            yield key
+            yield from words(entry.node)
+
+
 def find(node: Node, path: KeyPath) -> tuple[Position, Position, Node | None]:
     """Where the key, and the value, at a path stand, and the value; of what is missing, its nearest parent."""
     key, current = node.position, node
@@ -72,6 +85,21 @@ def find(node: Node, path: KeyPath) -> tuple[Position, Position, Node | None]:
         else:
             return key, key, None
     return key, current.position, current
+
+
+def without(node: Node, paths: Collection[KeyPath]) -> Node:
+    """The tree but for what stands at some paths below it."""
+    below: dict[str | int, list[KeyPath]] = {}
+    for path in paths:
+        below.setdefault(path[0], []).append(path[1:])
+    if isinstance(node, Table):
+        kept = {key: entry for key, entry in node.entries.items() if () not in below.get(key, ())}
+        changed = {k: Entry(e.key, without(e.node, below[k])) if k in below else e for k, e in kept.items()}
+        return Table(changed, node.position)
+    if isinstance(node, Items):
+        items = [(index, item) for index, item in enumerate(node.items) if () not in below.get(index, ())]
+        return Items(tuple(without(item, below[i]) if i in below else item for i, item in items), node.position)
+    return node
 
 
 def merged(base: Node, overlay: Node) -> Node:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from greenfield.model.component import Component, Context
 from greenfield.model.declaration import KeyPath
@@ -31,8 +32,20 @@ def _prefix(value: str) -> str:
     return value
 
 
+def _different(value: Mapping[str, str]) -> Mapping[str, str]:
+    """Two prefixes that differ in a last slash alone are the same."""
+    first: dict[str, str] = {}
+    for prefix in value:
+        other = first.setdefault(prefix.rstrip("/"), prefix)
+        if other != prefix:
+            facts = {"one": other, "other": prefix, "keys": [other, prefix]}
+            raise PydanticCustomError("conflicting_keys", "{one} and {other} are the same prefix", facts)
+    return value
+
+
 def _on_or_off(value: Any) -> Any:
-    return {True: {}, False: None}[value] if isinstance(value, bool) else value
+    switch: dict[bool | str, Any] = {True: {}, "on": {}, False: None, "off": None}
+    return switch.get(value, value) if isinstance(value, bool | str) else value
 
 
 class Settings(BaseModel):
@@ -44,7 +57,9 @@ class Settings(BaseModel):
     """The host name that people type; ``*.localhost`` needs no DNS."""
     waf: Annotated[FirewallSettings | None, BeforeValidator(_on_or_off)] = None
     """A web application firewall in front: ``on``, ``off``, or its settings."""
-    routes: Mapping[Annotated[str, AfterValidator(_prefix)], str] = Field(default_factory=dict)
+    routes: Annotated[Mapping[Annotated[str, AfterValidator(_prefix)], str], AfterValidator(_different)] = Field(
+        default_factory=dict
+    )
     """Which service answers which path prefix; the longest wins, and a prefix ends at a slash."""
 
 

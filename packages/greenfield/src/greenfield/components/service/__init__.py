@@ -57,8 +57,17 @@ def _accept(value: str) -> str:
     return value
 
 
+def _program(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value[0].strip():
+        raise ValueError("its first word, the program, is empty")
+    return value
+
+
 Words = Annotated[
-    tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    tuple[str, ...],
+    Field(min_length=1),
+    AfterValidator(_program),
+    BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v),
 ]
 
 
@@ -79,7 +88,7 @@ class Settings(BaseModel):
     """What Kubernetes runs."""
     size: TierName = "medium"
     """The tier of each replica."""
-    replicas: Annotated[int | str, AfterValidator(_replicas)] = 1
+    replicas: Annotated[int | str, BeforeValidator(_replicas)] = 1
     """How many: a number, or a range that is autoscaled, such as ``2..10``."""
     health: Annotated[str, AfterValidator(_path)] | None = None
     """Where it answers 2xx when it is ready. An ``app`` has ``/health/ready``; a ``command`` none: its port decides."""
