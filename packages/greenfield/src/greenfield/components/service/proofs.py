@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -90,7 +91,8 @@ def _outbound(site: Site, members: Iterable[Member], callee: str) -> list[Addres
 
 
 def _called(doors: Callable[[], list[Address]], service: str, method: str, path: str) -> Observation:
-    answer = asked(first_open(doors(), None), method, path, service, unfinished=method not in _SAFE)
+    connection = first_open(doors(), None)
+    answer = asked(connection, method, path, service, unfinished=method not in _SAFE, headers=_traced())
     return _judged(answer, f"{method} {path}")
 
 
@@ -100,12 +102,17 @@ def _knocked(site: Site, member: Member, service: str, leaf: Callable[[], Leaf] 
     for slot in SLOTS:
         try:
             connection = connected(site.ports[inbound(member.name, slot)], shown)
-            return _judged(asked(connection, "OPTIONS", "/", service), "OPTIONS /")
+            return _judged(asked(connection, "OPTIONS", "/", service, headers=_traced()), "OPTIONS /")
         except ConnectionRefusedError as exc:
             nobody = exc
         except CLOSED as exc:
             return Observation("refused", str(exc) or type(exc).__name__)
     raise nobody or ConnectionRefusedError(member.name)
+
+
+def _traced() -> dict[str, str]:
+    """Asks for a span, whatever share of the traces is kept otherwise. Format: W3C Trace Context."""
+    return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
 
 
 def _judged(answer: Answer | None, request: str) -> Observation:
