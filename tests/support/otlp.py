@@ -30,19 +30,23 @@ def send(address: str, leaf: Leaf, path: str, message: bytes) -> str:
     return str(answer.headers.get("grpc-status", "0"))  # httpx shows no trailers; an error comes in the headers
 
 
-def span(service: str, name: str, trace: str = "") -> tuple[str, bytes]:
-    """A trace id, and the request that holds one span of it, which took a millisecond."""
-    trace = trace or secrets.token_hex(16)
+def span(service: str, name: str) -> tuple[str, bytes]:
+    """A trace id, and the request that holds one span of it."""
+    trace = secrets.token_bytes(16)
+    return trace.hex(), _request(service, _span(trace, name))
+
+
+def spans(service: str, name: str, number: int) -> bytes:
+    """A request that holds so many spans of one trace."""
+    trace = secrets.token_bytes(16)
+    return _request(service, b"".join(_span(trace, name) for _ in range(number)))
+
+
+def _span(trace: bytes, name: str) -> bytes:
+    """One that took a millisecond until now."""
     end = time.time_ns()
-    body = (
-        _bytes(1, bytes.fromhex(trace))
-        + _bytes(2, secrets.token_bytes(8))
-        + _bytes(5, name.encode())
-        + _number(6, 2)
-        + _fixed(7, end - 1_000_000)
-        + _fixed(8, end)
-    )
-    return trace, _bytes(1, _bytes(1, _service(service)) + _bytes(2, _bytes(2, body)))
+    fields = _bytes(1, trace) + _bytes(2, secrets.token_bytes(8)) + _bytes(5, name.encode()) + _number(6, 2)
+    return _bytes(2, fields + _fixed(7, end - 1_000_000) + _fixed(8, end))
 
 
 def count(service: str, name: str, value: int) -> bytes:
@@ -51,12 +55,13 @@ def count(service: str, name: str, value: int) -> bytes:
     point = _fixed(2, now - 1_000_000_000) + _fixed(3, now) + _fixed(6, value)
     total = _bytes(1, point) + _number(2, 2) + _number(3, 1)
     metric = _bytes(1, name.encode()) + _bytes(7, total)
-    return _bytes(1, _bytes(1, _service(service)) + _bytes(2, _bytes(2, metric)))
+    return _request(service, _bytes(2, metric))
 
 
-def _service(name: str) -> bytes:
-    attribute = _bytes(1, b"service.name") + _bytes(2, _bytes(1, name.encode()))
-    return _bytes(1, attribute)
+def _request(service: str, told: bytes) -> bytes:
+    """What a service tells, in a single scope."""
+    attribute = _bytes(1, b"service.name") + _bytes(2, _bytes(1, service.encode()))
+    return _bytes(1, _bytes(1, _bytes(1, attribute)) + _bytes(2, told))
 
 
 def _varint(value: int) -> bytes:

@@ -1,0 +1,195 @@
+"""How telemetry runs here, as data: who is asked for a certificate, what is bounded, who is scraped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from contracts.hand_made import catalogue_of, plan_of, site_of
+from greenfield.components.collector import COMPONENT as COLLECTOR
+from greenfield.components.jaeger import COMPONENT as JAEGER
+from greenfield.components.prometheus import COMPONENT as PROMETHEUS
+from greenfield.model.content import plain
+from greenfield.model.local import Awaited, Process, Reconcile, Site, Task, ToolClaim
+from greenfield.model.plan import Plan
+from greenfield.programs.telemetry import (
+    OPENTELEMETRY,
+    collector_of,
+    configuration,
+    exporting,
+    metrics_port,
+    metrics_ports,
+    resource_names,
+)
+
+CATALOGUE = catalogue_of(COLLECTOR, JAEGER, PROMETHEUS)
+AWAITED = Awaited(path="/tools/jaeger/jaeger", lock="/site/tools.lock", log="tools")
+
+
+def planned(**settings: Any) -> Plan:
+    """Two services and telemetry in three zones."""
+    return plan_of(CATALOGUE, {"collector": ("collector", settings)}, {"catalog": {}, "web-shop": {}})
+
+
+def nodes(plan: Plan, site: Site | None = None) -> dict[str, Process | Task]:
+    """What runs, by name."""
+    where = site or site_of(plan, CATALOGUE)
+    return {
+        node.name: node
+        for resource in plan.resources
+        if (side := CATALOGUE[resource.kind].local()) is not None
+        for node in side.local(resource, plan, where)
+    }
+
+
+def process(name: str, plan: Plan | None = None, site: Site | None = None) -> Process:
+    """A process."""
+    found = nodes(plan or planned(), site)[name]
+    assert isinstance(found, Process)
+    return found
+
+
+def configured(name: str, **settings: Any) -> Mapping[str, Any]:
+    """The configuration of a process, read as the program reads it."""
+    (file,) = process(name, planned(**settings)).files
+    read = json.loads(plain(file.content))
+    assert isinstance(read, dict)
+    return read
+
+
+def test_every_listener_asks_for_a_certificate() -> None:
+    """OTLP and series are served to clients that show one; people's pages are plain, and on 127.0.0.1 alone."""
+    collector, jaeger = configured("collector-0"), configured("jaeger-0")
+    doors = [
+        collector["receivers"]["otlp"]["protocols"]["grpc"],
+        collector["exporters"]["prometheus"],
+        jaeger["receivers"]["otlp"]["protocols"]["grpc"],
+    ]
+    for door in doors:
+        assert door["tls"]["client_ca_file"]
+        assert door["tls"]["min_version"] == "1.3"
+    assert doors[0]["tls"]["client_ca_file"] == "/site/data/collector/admitted.crt"
+    assert {door["tls"]["client_ca_file"] for door in doors[1:]} <= {
+        "/site/pki/platform-ca.crt",
+        "/site/pki/jaeger-internal/ca.crt",
+    }
+    assert process("jaeger-0").address.startswith("127.0.0.1:")
+    assert process("prometheus-0").address.startswith("127.0.0.1:")
+    assert jaeger["extensions"]["jaeger_query"]["grpc"]["transport"] == "unix"
+
+
+def test_nothing_is_kept_without_bounds() -> None:
+    """Memory, queue and the time of trying again are limited; a full queue drops instead of blocking."""
+    collector = configured("collector-0")
+    exporter = collector["exporters"]["otlp/jaeger"]
+    assert exporter["sending_queue"]["queue_size"] > 0
+    assert "block_on_overflow" not in exporter["sending_queue"]
+    assert exporter["retry_on_failure"]["max_elapsed_time"] == "60s"
+    for pipeline in collector["service"]["pipelines"].values():
+        assert pipeline["processors"] == ["memory_limiter", "batch"]
+    assert {"GOMEMLIMIT", "GOGC"} <= process("collector-0").environment.keys()
+
+
+def test_retention_is_as_declared() -> None:
+    """In seconds for Jaeger, as it was written for Prometheus."""
+    store = configured("jaeger-0", retention="48h")["extensions"]["jaeger_storage"]["backends"]["spans"]["badger"]
+    assert store["ttl"] == {"spans": "172800s"}
+    assert store["directories"]["keys"].startswith("/site/data/")
+    assert "--storage.tsdb.retention.time=48h" in process("prometheus-0", planned(retention="48h")).argv
+
+
+def test_exactly_what_is_declared_may_send() -> None:
+    """Each sender's own certificate is admitted, and is admitted anew when it was renewed."""
+    plan = planned()
+    site = site_of(plan, CATALOGUE)
+    renewed = {**site.leaves, "catalog": dataclasses.replace(site.leaves["catalog"], issue="another")}
+
+    def senders(where: Site) -> Any:
+        task = nodes(plan, where)["collector-admit"]
+        assert isinstance(task, Task)
+        assert isinstance(task.action, Reconcile)
+        return task.action.input["senders"]
+
+    assert set(senders(site)) == {"catalog", "web-shop", "collector"}
+    assert senders(site) != senders(dataclasses.replace(site, leaves=renewed))
+
+
+def test_nobody_waits_for_what_must_be_built() -> None:
+    """The program is claimed as late, and its processes await it; one that is there is not awaited."""
+    plan = planned()
+    site = dataclasses.replace(site_of(plan, CATALOGUE), late={OPENTELEMETRY.name: AWAITED})
+    assert process("collector-0", plan, site).awaits == process("jaeger-0", plan, site).awaits == AWAITED
+    assert process("prometheus-0", plan, site).awaits is None
+    assert process("collector-0").awaits is None
+    for component in (COLLECTOR, JAEGER):
+        side = component.local()
+        assert side is not None
+        claims = side.claims(plan.resource(component.kind), plan)
+        assert [claim.late for claim in claims if isinstance(claim, ToolClaim)] == [True]
+
+
+def test_whoever_claims_a_port_for_series_is_scraped_while_it_is_ready() -> None:
+    """In the slot that runs; under the names of its resource and of itself."""
+    plan = planned()
+    ports = {
+        metrics_port("web-shop-0-sidecar", 0): ("127.0.1.1", 1),
+        metrics_port("web-shop-0-sidecar", 1): ("127.0.1.1", 2),
+    }
+    site = site_of(plan, CATALOGUE)
+    site = dataclasses.replace(site, ports={**site.ports, **ports})
+    (targets,) = process("prometheus-0", plan, site).endpoints
+    lines = {(line.process, line.slot): json.loads(line.text) for line in targets.endpoints}
+    assert lines.keys() == {("collector-0", 0), ("web-shop-0-sidecar", 0), ("web-shop-0-sidecar", 1)}
+    assert lines["web-shop-0-sidecar", 1] == {
+        "targets": ["127.0.1.1:2"],
+        "labels": {"job": "web-shop", "instance": "web-shop-0-sidecar"},
+    }
+    assert list(metrics_ports(site))[1:] == [
+        (name, slot, ports[metrics_port(name, slot)]) for name, slot in list(lines)[1:]
+    ]
+
+
+def test_a_process_belongs_to_the_nearest_member() -> None:
+    """A name that begins like another's is not taken for it."""
+    plan = plan_of(CATALOGUE, {}, {"a": {}, "a-0": {}})
+    found = resource_names(plan, ["a-0", "a-0-0", "a-0-0-sidecar", "a-0-sidecar", "nobody-0"])
+    assert found == {"a-0": "a", "a-0-0": "a-0", "a-0-0-sidecar": "a-0", "a-0-sidecar": "a"}
+
+
+def test_a_service_tells_a_collector_of_its_zone_with_its_own_certificate() -> None:
+    """By the variables that every SDK knows; without telemetry they say that there is none."""
+    plan = planned(collectors="2..5", sample=0.25)
+    site, service = site_of(plan, CATALOGUE), plan.resource("catalog")
+    variables = {name: plain(value) for name, value in exporting(plan, site, service, service.members[0]).items()}
+    assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"https://{site.endpoint('collector-0/otlp')}"
+    assert variables["OTEL_EXPORTER_OTLP_CLIENT_KEY"] == site.leaves["catalog"].key
+    assert variables["OTEL_TRACES_SAMPLER_ARG"] == "0.25"
+    assert variables["OTEL_SERVICE_NAME"] == "catalog"
+    off = plan_of(CATALOGUE, {}, {"catalog": {}})
+    silent = exporting(off, site_of(off, CATALOGUE), off.resource("catalog"), service.members[0])
+    assert {name: plain(value) for name, value in silent.items()} == {"OTEL_SDK_DISABLED": "true"}
+
+
+def test_members_are_dealt_to_the_collectors_of_their_zone() -> None:
+    """Where a zone has none, to all of them in turn."""
+    collectors = planned(collectors=2).resource("collector")  # in zones a and b
+    context = [
+        dataclasses.replace(collectors.members[0], name=f"x-{i}", index=i, zone=zone) for i, zone in enumerate("abc")
+    ]
+    assert [collector_of(collectors, member).name for member in context] == [
+        "collector-0",
+        "collector-1",
+        "collector-0",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/a$b", "/a${env:HOME}", "/plain"])
+def test_a_dollar_in_a_path_stands_for_itself(path: str) -> None:
+    """A collector would take it for a variable."""
+    text = plain(configuration("/c.json", {"file": path}).content)
+    assert json.loads(text)["file"].replace("$$", "$") == path
+    assert text.count("$") == 2 * path.count("$")
