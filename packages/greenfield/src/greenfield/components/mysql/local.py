@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from greenfield.components.mysql import CLIENT_PORT, Settings, database_name
 from greenfield.components.mysql.accounts import subject
 from greenfield.components.mysql.configuration import Place, first_statements, rendered, server_settings
-from greenfield.errors import UnsupportedError
 from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
@@ -17,7 +16,6 @@ from greenfield.model.local import (
     LeafClaim,
     PortClaim,
     Process,
-    Reconcile,
     Site,
     Task,
     ToolClaim,
@@ -25,6 +23,7 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.tool import Debian, Tool
+from greenfield.programs.stores import administrator, granted_and_revoked, one_node
 
 MARIADB = Tool(name="mariadb", sources=(Debian(("mariadb-server-core",), {"mariadbd": "usr/sbin/mariadbd"}),))
 """Never PATH's: which statements fill a new server is a matter of its very version."""
@@ -49,9 +48,9 @@ test -e "$data/mysql/global_priv.frm"
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, the server's certificate and the administrator's, and the program."""
-    _one_server(resource)
+    one_node(resource, "MariaDB servers")
     hosts = tuple(dict.fromkeys(zone_host(plan.zones, member.zone) for member in resource.members))
-    admin = _administrator(resource)
+    admin = administrator(resource)
     for member in resource.members:
         yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 3306)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
@@ -61,7 +60,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
     """The server; before it the folder of its data, after it its databases, accounts and grants."""
-    _one_server(resource)
+    one_node(resource, "MariaDB servers")
     for member in resource.members:
         yield _filled(resource, member, site)
         yield _process(resource, member, plan, site)
@@ -87,7 +86,7 @@ def _filled(resource: Resource, member: Member, site: Site) -> Task:
 
 def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Process:
     settings: Settings = resource.settings  # type: ignore[assignment]
-    installed, admin = site.tools[MARIADB.name], _administrator(resource)
+    installed, admin = site.tools[MARIADB.name], administrator(resource)
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
     place = Place(
         data=f"{site.data}/{member.name}",
@@ -124,7 +123,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     (member,) = resource.members
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[_administrator(resource)]
+    leaf = site.leaves[administrator(resource)]
     edges = sorted(plan.edges_to(resource.name))
     wanted = {
         "server": {"host": host, "port": port},
@@ -134,26 +133,9 @@ def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
         "grants": [[edge.source, database_name(edge.target), edge.access] for edge in edges],
     }
     function = f"{__package__}.tasks:reconcile"
-    added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"
-    needed = Reconcile(function=function, input={**wanted, "prune": False})
-    settled = Reconcile(function=function, input={**wanted, "prune": True})
-    yield Task(name=added, resource=resource.name, action=needed, after=(member.name,))
-    yield Task(name=revoked, resource=resource.name, action=settled, after=(added,), when="settled")
+    yield from granted_and_revoked(resource, function, wanted, (member.name,))
 
 
 def _environment(site: Site) -> dict[str, tuple[str, ...]]:
     libraries = {name: (value,) for name, value in site.tools[MARIADB.name].environment.items()}
     return {"PATH": ("/usr/bin:/bin",), **libraries}
-
-
-def _administrator(resource: Resource) -> str:
-    return f"{resource.name}-admin"
-
-
-def _one_server(resource: Resource) -> None:
-    if len(resource.members) > 1:
-        raise UnsupportedError(
-            f"{resource.name} asks for {len(resource.members)} MariaDB servers, and more than one node is not built "
-            "yet locally.",
-            hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
-        )

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from greenfield.components.postgres import CLIENT_PORT, Settings, database_name
 from greenfield.components.postgres.configuration import Place, rendered, server_settings
 from greenfield.components.postgres.roles import ADMINISTRATOR, PROBE, admission, identities
-from greenfield.errors import UnsupportedError
 from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
@@ -17,7 +16,6 @@ from greenfield.model.local import (
     LeafClaim,
     PortClaim,
     Process,
-    Reconcile,
     Site,
     Task,
     ToolClaim,
@@ -25,6 +23,7 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.tool import Debian, Installation, Tool, VersionRule
+from greenfield.programs.stores import administrator, granted_and_revoked, one_node
 
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "psql", "pg_basebackup", "pg_rewind")
 _DEBIAN = "usr/lib/postgresql/15/bin"
@@ -46,9 +45,9 @@ ANSWER = r"^R"
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, the server's certificate and the administrator's, and the programs."""
-    _one_server(resource)
+    one_node(resource, "PostgreSQL servers")
     hosts = tuple(dict.fromkeys(zone_host(plan.zones, member.zone) for member in resource.members))
-    admin = _administrator(resource)
+    admin = administrator(resource)
     for member in resource.members:
         yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 5432)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
@@ -58,7 +57,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
     """The server; before it the folder of its data, after it its databases, roles and grants."""
-    _one_server(resource)
+    one_node(resource, "PostgreSQL servers")
     for member in resource.members:
         yield _initialized(resource, member, site)
         yield _process(resource, member, plan, site)
@@ -97,7 +96,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
     )
     configured = server_settings(place, site.leaves[resource.name], settings.size, f"{plan.name}/{member.name}")
     databases = [database_name(part.name) for part in resource.parts]
-    people = identities(plan.name, _administrator(resource))
+    people = identities(plan.name, administrator(resource))
     main = f"{place.configuration}/postgresql.conf"
     socket = f"{place.socket_folder}/.s.PGSQL.{port}"
     return Process(
@@ -128,7 +127,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     (member,) = resource.members
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[_administrator(resource)]
+    leaf = site.leaves[administrator(resource)]
     wanted = {
         "server": {"host": host, "port": port},
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
@@ -138,11 +137,7 @@ def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
         ],
     }
     function = f"{__package__}.tasks:reconcile"
-    added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"
-    needed = Reconcile(function=function, input={**wanted, "prune": False})
-    settled = Reconcile(function=function, input={**wanted, "prune": True})
-    yield Task(name=added, resource=resource.name, action=needed, after=(member.name,))
-    yield Task(name=revoked, resource=resource.name, action=settled, after=(added,), when="settled")
+    yield from granted_and_revoked(resource, function, wanted, (member.name,))
 
 
 def _environment(programs: Installation) -> dict[str, tuple[str, ...]]:
@@ -153,19 +148,6 @@ def _init(member: Member) -> str:
     return f"{member.name}-init"
 
 
-def _administrator(resource: Resource) -> str:
-    return f"{resource.name}-admin"
-
-
 def _settings(resource: Resource) -> Settings:
     assert isinstance(resource.settings, Settings)
     return resource.settings
-
-
-def _one_server(resource: Resource) -> None:
-    if len(resource.members) > 1:
-        raise UnsupportedError(
-            f"{resource.name} asks for {len(resource.members)} PostgreSQL servers, and more than one node is not built "
-            "yet locally.",
-            hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
-        )

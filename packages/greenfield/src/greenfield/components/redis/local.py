@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 
 from greenfield.components.redis import CLIENT_PORT, Settings
 from greenfield.components.redis.users import ACTIVE, ADMINISTRATOR, PROBE, rules_by_service
-from greenfield.errors import UnsupportedError
 from greenfield.model.binding import Leaf
 from greenfield.model.content import Content, Secret, text
 from greenfield.model.local import (
@@ -16,7 +15,6 @@ from greenfield.model.local import (
     LeafClaim,
     PortClaim,
     Process,
-    Reconcile,
     SecretClaim,
     Site,
     Task,
@@ -27,6 +25,7 @@ from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.proof import client_tls
 from greenfield.model.quantity import TIERS
 from greenfield.model.tool import Debian, Tool, VersionRule
+from greenfield.programs.stores import administrator, granted_and_revoked, one_node
 
 _PROGRAMS = ("redis-server", "redis-cli", "redis-sentinel")
 
@@ -45,9 +44,9 @@ _MEMORY_SHARE = 3 / 4  # of the tier's request; the rest is for clients' buffers
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, the server's certificate and the administrator's, a password for each user, and the programs."""
-    _one_server(resource)
+    one_node(resource, "Redis servers")
     hosts = tuple(dict.fromkeys(zone_host(plan.zones, member.zone) for member in resource.members))
-    admin = _administrator(resource)
+    admin = administrator(resource)
     for member in resource.members:
         yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 6379)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
@@ -59,7 +58,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
     """The server, and what makes its users so while it runs."""
-    _one_server(resource)
+    one_node(resource, "Redis servers")
     for member in resource.members:
         yield _process(resource, member, plan, site)
     yield from _grants(resource, plan, site)
@@ -85,7 +84,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
             address=address,
             send=text(f"AUTH {PROBE} ", Secret(_probe(resource)), "\r\nPING\r\n"),
             expect=r"\+OK\r\n\+PONG",
-            tls=client_tls(site.leaves[_administrator(resource)]),
+            tls=client_tls(site.leaves[administrator(resource)]),
         ),
         address=address,
         files=(
@@ -122,7 +121,7 @@ def _rendered(settings: Mapping[str, str]) -> str:
 
 
 def _users(resource: Resource, plan: Plan) -> Content:
-    platform = {ADMINISTRATOR: (_administrator(resource), "~* &* +@all"), PROBE: (_probe(resource), "-@all +ping")}
+    platform = {ADMINISTRATOR: (administrator(resource), "~* &* +@all"), PROBE: (_probe(resource), "-@all +ping")}
     services = {
         service: (f"{resource.name}.{service}", " ".join(rules)) for service, rules in _rules(resource, plan).items()
     }
@@ -136,30 +135,22 @@ def _users(resource: Resource, plan: Plan) -> Content:
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     (member,) = resource.members
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[_administrator(resource)]
+    leaf = site.leaves[administrator(resource)]
     wanted = {
         "server": {"host": host, "port": port},
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
-        "password": _administrator(resource),
+        "password": administrator(resource),
         "users": {
             service: {"password": f"{resource.name}.{service}", "rules": list(rules)}
             for service, rules in _rules(resource, plan).items()
         },
     }
     function = f"{__package__}.tasks:reconcile"
-    added, revoked = f"{resource.name}-grant", f"{resource.name}-revoke"
-    needed = Reconcile(function=function, input={**wanted, "prune": False})
-    settled = Reconcile(function=function, input={**wanted, "prune": True})
-    yield Task(name=added, resource=resource.name, action=needed, after=(member.name,))
-    yield Task(name=revoked, resource=resource.name, action=settled, after=(added,), when="settled")
+    yield from granted_and_revoked(resource, function, wanted, (member.name,))
 
 
 def _rules(resource: Resource, plan: Plan) -> Mapping[str, tuple[str, ...]]:
     return rules_by_service((edge.source, edge.access) for edge in plan.edges_to(resource.name))
-
-
-def _administrator(resource: Resource) -> str:
-    return f"{resource.name}-admin"
 
 
 def _probe(resource: Resource) -> str:
@@ -169,12 +160,3 @@ def _probe(resource: Resource) -> str:
 def _settings(resource: Resource) -> Settings:
     assert isinstance(resource.settings, Settings)
     return resource.settings
-
-
-def _one_server(resource: Resource) -> None:
-    if len(resource.members) > 1:
-        raise UnsupportedError(
-            f"{resource.name} asks for {len(resource.members)} Redis servers, and more than one node is not built yet "
-            "locally.",
-            hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
-        )
