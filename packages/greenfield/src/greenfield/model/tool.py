@@ -36,12 +36,14 @@ class Debian:
     ``libraries``: folders of shared objects inside the tree, for LD_LIBRARY_PATH. ``dependencies``: a regular
     expression; what the packages depend on, near or far, is unpacked too where its whole name matches. Libraries that
     the programs need and this machine lacks are found without it. The first package gives the tool its version.
+    ``without``: files and folders of the tree that nobody needs, and that are not kept.
     """
 
     packages: tuple[str, ...]
     programs: Mapping[str, str] = field(default_factory=dict, hash=False)
     libraries: tuple[str, ...] = ("usr/lib/x86_64-linux-gnu",)
     dependencies: str = ""
+    without: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ PROMETHEUS_SERVER = Tool(
     sources=(
         Debian(
             ("prometheus",),
-            {name: f"usr/bin/{name}" for name in ("prometheus", "promtool")},
+            {"prometheus": "usr/bin/prometheus"},
             dependencies="libjs-.*|fonts-glyphicons-halflings",  # of its pages
+            without=("usr/bin/promtool", "usr/share/javascript/moment-timezone/data", "usr/share/doc"),
         ),
     ),
 )

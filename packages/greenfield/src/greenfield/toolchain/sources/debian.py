@@ -51,8 +51,17 @@ def fetch(source: Debian, workshop: Workshop) -> Fetched:
         packages |= extra
         if lacking := _lacking(source, workshop):
             raise ToolError(f"its programs need libraries that neither this machine nor apt has: {', '.join(lacking)}")
+    _leave_out(source, workshop.tree)
     contents = {package.name: f"{package.version} {package.digest}" for package in packages.values()}
     return Fetched(packages[source.packages[0]].upstream, contents)
+
+
+def _leave_out(source: Debian, tree: Path) -> None:
+    for path in source.without:
+        if (tree / path).is_dir():
+            shutil.rmtree(tree / path)
+        else:
+            (tree / path).unlink(missing_ok=True)
 
 
 def _right_major(source: Debian, package: Package, workshop: Workshop) -> None:
