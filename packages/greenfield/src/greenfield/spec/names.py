@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -153,9 +154,13 @@ class Names:
             message = f"{name!r} cannot be used as a whole"
             hint = f"name what is in it: {', '.join(inside)}" if inside else "declare something in it, and name that"
             self.complaints.add(path, "unknown-name", message, hint)
-        elif name not in self.doubtful | self.unread:
-            hint = near(name, self.parts.keys() | self.unread)
-            self.complaints.add(path, "unknown-name", f"nothing is named {name!r}", hint)
+        elif name not in self.doubtful and name not in self.unread:
+            self.complaints.add(path, "unknown-name", f"nothing is named {name!r}", near(name, self._usable))
+
+    @functools.cached_property
+    def _usable(self) -> list[str]:
+        """What an edge may lead to, as far as it is known; asked for when everything has been learnt."""
+        return sorted(self.parts.keys() | self.unread)
 
     def _check_environment(self, env: Table, variables: Mapping[str, str], path: KeyPath) -> None:
         for key, entry in env.entries.items():
@@ -179,10 +184,14 @@ class Names:
         for inside, name in self.catalogue[thing.kind].references(thing.settings):
             owner = self.owners.get(name)
             if (owner is None or owner.section != "services") and name not in self.unread:
-                services = {name for name, owner in self.owners.items() if owner.section == "services"}
                 message = f"the route leads to {name!r}, and there is no such service"
-                hint = near(name, services | self.unread)
+                hint = near(name, self._callable)
                 self.complaints.add((*path, *inside), "route-to-nowhere", message, hint, value=True)
+
+    @functools.cached_property
+    def _callable(self) -> list[str]:
+        """The services, and what may be one."""
+        return sorted({name for name, owner in self.owners.items() if owner.section == "services"} | self.unread)
 
 
 LABEL_HINT = (

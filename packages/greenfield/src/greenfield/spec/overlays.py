@@ -10,7 +10,7 @@ from greenfield.spec.complaints import Complaints, near
 from greenfield.spec.names import LABEL_HINT, label
 from greenfield.spec.tree import Entry, Node, Table, find, merged
 
-MOST_ENVIRONMENTS: Final = 30  # each is checked as a whole
+MOST_ENVIRONMENTS: Final = 20  # each is checked as a whole
 _NAMED: Final = frozenset({"services", "datastores", "brokers"})
 _NAMED_INSIDE: Final = ("topics",)
 _ADDED: Final = frozenset({"zones", "telemetry", "patches"})  # what an overlay may set though the base does not

@@ -134,6 +134,9 @@ def _node(node: yaml.Node, reading: _Reading, *, depth: int, above: tuple[int, .
             position, "yaml", f"aliases make this more than {MOST_NODES:,} values", "write less, or plainly"
         )
         raise TooManyError
+    if depth > DEEPEST:
+        reading.complain(position, "yaml", f"with its aliases it is nested deeper than {DEEPEST} levels")
+        raise TooManyError
     if id(node) in above:
         reading.complain(position, "yaml", "an alias contains itself", "write out what is meant")
         return Scalar(None, "", position)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from greenfield.errors import DeclarationError, Problem
@@ -68,27 +69,28 @@ class Reader:
 
     def check(self) -> list[Problem]:
         """All problems of the base and of every overlay, in the order of the file."""
-        try:
+        with self._bounded():
             for environment in (None, *self.environments):
                 self._judged(environment)
-        except TooManyError:
-            self._say_that_there_are_more()
         return sorted(self.problems.found)
 
     def read(self, environment: str | None) -> Declaration:
         """One environment (None: the base); DeclarationError with all that is wrong in it."""
         declaration = None
-        try:
+        with self._bounded():
             declaration = self._judged(environment, whole=True)
-        except TooManyError:
-            self._say_that_there_are_more()
-        if declaration is None or self.problems.found:
+        if declaration is None:
             raise DeclarationError(self.problems.found)
         return declaration
 
-    def _say_that_there_are_more(self) -> None:
-        message = f"there are more than {MOST_PROBLEMS:,} mistakes, and the rest was not looked for"
-        self.problems.found.append(Problem(self.source.file, 1, 1, "too-many", message, "is it a declaration?"))
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Ends what is done within at so many problems that nobody would read on, and says so."""
+        with contextlib.suppress(TooManyError):
+            yield
+        if len(self.problems.found) >= MOST_PROBLEMS:
+            message = f"there are more than {MOST_PROBLEMS:,} mistakes, and the rest was not looked for"
+            self.problems.found.append(Problem(self.source.file, 1, 1, "too-many", message, "is it a declaration?"))
 
     def _judged(self, environment: str | None, *, whole: bool = False) -> Declaration | None:
         """What is wrong goes to ``problems``; the declaration if it is asked for as a ``whole`` and nothing is."""

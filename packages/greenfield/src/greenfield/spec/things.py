@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,6 +16,7 @@ from greenfield.spec.settings import salvaged
 from greenfield.spec.tree import Items, Node, Scalar, Table, words
 
 NAMED_SECTIONS: Final[tuple[Section, ...]] = ("services", "datastores", "brokers")
+MOST_THINGS: Final = 5_000  # in a section
 SINGLE_SECTIONS: Final[tuple[Section, ...]] = ("gateway", "telemetry")
 
 
@@ -65,8 +67,11 @@ class Things:
             message = f"{section} must be a mapping of names to what they are"
             complaints.place(node.position, "wrong-type", message, "`{}` is an empty one")
             return []
+        if len(node.entries) > MOST_THINGS:
+            message = f"there are {len(node.entries):,} {section}, and at most {MOST_THINGS:,} are read"
+            complaints.place(node.position, "out-of-range", message, "make two platforms of it")
         found = []
-        for name, entry in node.entries.items():
+        for name, entry in itertools.islice(node.entries.items(), MOST_THINGS):
             key = ((section, name), id(entry.node))
             if key not in self._read:
                 self._read[key] = entry.node, self._thing(section, name, entry.node, complaints)
@@ -88,17 +93,17 @@ class Things:
         return [self._settled(component, Thing(component.singleton, (section,), None), node, complaints)]
 
     def _thing(self, section: Section, name: str, node: Node, complaints: Complaints) -> Thing:
-        nothing = Thing(name, (section, name), None, lost=frozenset(words(node)))
+        nothing = Thing(name, (section, name), None)
         if not isinstance(node, Table):
             message = f"{section}.{name} must be a mapping of keys to values"
             complaints.add(nothing.path, "wrong-type", message, value=True)
-            return nothing
+            return replace(nothing, lost=frozenset(words(node)))
         if section == "services":
             (component,) = self.catalogue.in_section(section)
             return self._settled(component, nothing, node, complaints)
         chosen = self._kind(section, node, nothing.path, complaints)
         if chosen is None:
-            return nothing
+            return replace(nothing, lost=frozenset(words(node)))
         if "kind" not in chosen.settings.model_fields:
             node = Table({key: entry for key, entry in node.entries.items() if key != "kind"}, node.position)
         return self._settled(chosen, nothing, node, complaints)
@@ -106,7 +111,7 @@ class Things:
     def _settled(self, component: Component, thing: Thing, node: Table, complaints: Complaints) -> Thing:
         made, lost = salvaged(component.settings, node, thing.path, complaints)
         if made is None:
-            return replace(thing, uses=_uses_as_written(node))
+            return replace(thing, uses=_uses_as_written(node), lost=frozenset(words(node)))
         self._check_paths(made, thing.path, complaints)
         uses = {used: _accesses(asked) for used, asked in (getattr(made, "uses", None) or {}).items()}
         section: Section = thing.path[0]  # type: ignore[assignment]
