@@ -39,7 +39,10 @@ class Requests:
             await self._answer(scope, receive, send, seconds)
             return
         with telemetry.span(scope["method"], "server", _asked(scope), _texts(headers)) as span:
-            await self._answer(scope, receive, _told(scope, send, span), seconds)
+            try:
+                await self._answer(scope, receive, _told(send, span), seconds)
+            finally:
+                _name(span, scope)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, seconds: float) -> None:
         begun = False
@@ -69,17 +72,21 @@ def _asked(scope: Scope) -> dict[str, str]:
     return {"http.request.method": scope["method"], "url.path": scope["path"], "url.scheme": scope["scheme"]}
 
 
-def _told(scope: Scope, send: Send, span: Span | None) -> Send:
-    """Sends, and writes the status and the route that answered into the span."""
+def _name(span: Span | None, scope: Scope) -> None:
+    """After the route that answered, once it is known: paths are too many to be names."""
+    if span is not None and (route := getattr(scope.get("route"), "path", "")):
+        span.set_attribute("http.route", route)
+        span.update_name(f"{scope['method']} {route}")
+
+
+def _told(send: Send, span: Span | None) -> Send:
+    """Sends, and writes the status into the span."""
     if span is None:
         return send
 
     async def telling(message: Message) -> None:
         if message["type"] == "http.response.start":
             span.set_attribute("http.response.status_code", message["status"])
-            if (route := getattr(scope.get("route"), "path", "")) != "":
-                span.set_attribute("http.route", route)
-                span.update_name(f"{scope['method']} {route}")
             if message["status"] >= 500:
                 span.set_attribute("error.type", str(message["status"]))
         await send(message)

@@ -61,7 +61,11 @@ def span(
     parent = extract(carrier) if carrier is not None else None
     kinds = trace.SpanKind
     with _tracer.start_as_current_span(name, parent, kinds[kind.upper()], attributes, record_exception=False) as begun:
-        yield begun
+        try:
+            yield begun
+        except Exception as exc:
+            begun.set_attribute("error.type", type(exc).__name__)
+            raise
 
 
 def carried() -> dict[str, str]:

@@ -1,0 +1,85 @@
+"""Spans: whose child they are, what they say, and that there are none where nobody asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from greenfield_kit import telemetry
+from greenfield_kit.app import Service
+from kit.test_app import asked
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    """Traces on, kept here instead of sent."""
+    kept = InMemorySpanExporter()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+    monkeypatch.delenv("OTEL_SDK_DISABLED", raising=False)
+    monkeypatch.setattr(telemetry, "_late_exporter", lambda: kept)
+    yield kept
+    provider = telemetry._provider
+    telemetry._tracer = telemetry._provider = None
+    if provider is not None:
+        provider.shutdown()
+
+
+def answered(path: str, **headers: str) -> httpx.Response:
+    """One request to an application of the kit."""
+    return asked("GET", path, Service("shop"), headers=headers)
+
+
+def test_nothing_is_traced_where_nobody_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No SDK, no headers, no id."""
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    telemetry.configure()
+    with telemetry.span("anything", "client", {}) as span:
+        assert span is None
+        assert telemetry.carried() == {}
+        assert telemetry.trace_id() == ""
+
+
+def test_a_request_is_a_child_of_its_caller_and_named_by_its_route(spans: InMemorySpanExporter) -> None:
+    """With the status, and an error where it is the server's own."""
+    answered("/id", traceparent=PARENT)
+    answered("/broken", traceparent=PARENT)
+    telemetry.close()
+    good, broken = spans.get_finished_spans()
+    assert f"{good.context.trace_id:032x}" == PARENT.split("-")[1]
+    assert good.name == "GET /id"
+    assert good.attributes is not None
+    assert good.attributes["http.response.status_code"] == 200
+    assert good.resource.attributes["service.name"] == "shop"
+    assert broken.attributes is not None
+    assert (broken.name, broken.attributes["error.type"]) == ("GET /broken", "RuntimeError")
+
+
+def test_health_is_nobodys_trace(spans: InMemorySpanExporter) -> None:
+    """It is asked all the time."""
+    answered("/health/live")
+    telemetry.close()
+    assert spans.get_finished_spans() == ()
+
+
+def test_what_is_called_joins_the_trace(spans: InMemorySpanExporter) -> None:
+    """By W3C's header, with the span at hand as its parent."""
+    telemetry.configure()
+    with telemetry.span("outer", "server", {}, {"traceparent": PARENT}) as outer:
+        assert outer is not None
+        version, trace, parent, flags = telemetry.carried()["traceparent"].split("-")
+        assert (version, trace, flags) == ("00", PARENT.split("-")[1], "01")
+        assert parent == f"{outer.get_span_context().span_id:016x}"
+        assert telemetry.trace_id() == trace
+
+
+def test_a_caller_who_does_not_sample_is_followed(spans: InMemorySpanExporter) -> None:
+    """So that a trace is whole or not there."""
+    answered("/id", traceparent=PARENT[:-1] + "0")
+    telemetry.close()
+    assert spans.get_finished_spans() == ()
