@@ -13,7 +13,7 @@ KIND = "waf"
 class FirewallSettings(BaseModel):
     """A web application firewall in front of the gateway: ModSecurity with the OWASP Core Rule Set."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     mode: Literal["block", "detect"] = "block"
     """Whether a request that matches is refused, or only written down."""

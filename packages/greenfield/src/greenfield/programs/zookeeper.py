@@ -17,9 +17,7 @@ CIPHERS = "TLS_AES_256_GCM_SHA384,TLS_AES_128_GCM_SHA256"
 class EnsembleSettings(BaseModel):
     """How an ensemble is sized; its bringer says so, nobody declares it."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     size: TierName = "small"
     """The tier of each member."""

@@ -15,7 +15,7 @@ from greenfield.spec.tree import Items, Table
 class PatchSettings(BaseModel):
     """The escape hatch: one value of what was generated is set to another."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     for_: Literal["local", "kubernetes"] = Field(alias="for")
     """Which target: ``local`` or ``kubernetes``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from greenfield.model.component import Catalogue, Component
+from greenfield.spec.docstrings import Described
 from greenfield.spec.head import API_VERSION
 from greenfield.spec.names import LONGEST_NAME
 from greenfield.spec.patches import PatchSettings
@@ -26,7 +27,7 @@ def schema(catalogue: Catalogue) -> dict[str, Any]:
             sections[section] = (
                 {"anyOf": [one, {"enum": [True, False, "on", "off"]}]} if section == "telemetry" else one
             )
-    patch = PatchSettings.model_json_schema(ref_template="#/$defs/{model}")
+    patch = PatchSettings.model_json_schema(ref_template="#/$defs/{model}", schema_generator=Described)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "greenfield.yaml",
@@ -51,7 +52,9 @@ def _named(choices: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _one(component: Component, definitions: dict[str, Any], *, kind: bool) -> dict[str, Any]:
-    drawn = component.settings.model_json_schema(ref_template=f"#/$defs/{component.kind}-{{model}}")
+    drawn = component.settings.model_json_schema(
+        ref_template=f"#/$defs/{component.kind}-{{model}}", schema_generator=Described
+    )
     for name, definition in drawn.pop("$defs", {}).items():
         definitions[f"{component.kind}-{name}"] = definition
     if kind:

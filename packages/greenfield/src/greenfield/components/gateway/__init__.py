@@ -51,7 +51,7 @@ def _on_or_off(value: Any) -> Any:
 class Settings(BaseModel):
     """The gateway of the platform."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     host: Annotated[str, AfterValidator(_host)]
     """The host name that people type; ``*.localhost`` needs no DNS."""

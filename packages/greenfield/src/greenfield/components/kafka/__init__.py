@@ -30,7 +30,7 @@ def _nodes(value: int) -> int:
 class Topic(BaseModel):
     """One topic."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     partitions: int = Field(default=3, ge=1, le=1000)
     """How many consumers of one group can share the work. May grow later, never shrink."""
@@ -46,9 +46,7 @@ class Topic(BaseModel):
 class Settings(BaseModel):
     """A Kafka cluster."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     nodes: Annotated[int, AfterValidator(_nodes)] = 1
     """How many brokers: 1, or 3 to 9."""

@@ -25,9 +25,7 @@ RESERVED = frozenset({"admin", "local", "config", "root", "test"})
 class Settings(BaseModel):
     """A MongoDB server or replica set."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     kind: Literal["mongodb"] = "mongodb"
     """What it is."""

@@ -36,9 +36,7 @@ def _nodes(value: int) -> int:
 class Settings(BaseModel):
     """A MariaDB server, or a writer with its replicas."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     kind: Literal["mysql"] = "mysql"
     """What it is."""

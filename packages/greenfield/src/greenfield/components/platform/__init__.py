@@ -13,7 +13,7 @@ from greenfield.model.plan import Resource
 class Settings(BaseModel):
     """There is nothing to set."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:

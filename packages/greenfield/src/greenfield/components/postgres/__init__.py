@@ -38,9 +38,7 @@ def _nodes(value: int) -> int:
 class Settings(BaseModel):
     """A PostgreSQL server or cluster."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     kind: Literal["postgres"] = "postgres"
     """What it is."""

@@ -22,9 +22,7 @@ CLIENT_PORT = "client"
 class Settings(BaseModel):
     """A Redis cache."""
 
-    model_config = ConfigDict(
-        use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True, populate_by_name=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     kind: Literal["redis"] = "redis"
     """What it is."""

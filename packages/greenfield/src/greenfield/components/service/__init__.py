@@ -74,7 +74,7 @@ Words = Annotated[
 class Settings(BaseModel):
     """A service."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     app: Annotated[str, AfterValidator(_app)] | None = None
     """An ASGI application, ``module:name``, imported from ``path``. Either this or ``command``."""
