@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from importlib.metadata import entry_points
 
@@ -13,6 +14,7 @@ BUILT_IN = (
 )  # fmt: skip
 
 
+@functools.cache
 def catalogue() -> Catalogue:
     """Every component by kind; a package enters through the entry point group ``greenfield.components``."""
     found = [_built_in(kind) for kind in BUILT_IN]
