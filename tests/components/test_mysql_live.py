@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pymysql
 import pytest
+from sqlalchemy import text
 
 from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mysql
+from greenfield_kit import connections
 from support.platform import kill, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -63,6 +66,21 @@ def test_every_proof_holds_and_leaves_no_trace(stores: Stores) -> None:
         assert [check for check in checks if not check.ok] == []
         assert {(c.source, c.target) for c in checks if c.expected == "allowed"} >= {("keeper", "invoices")}
         assert ran(session, "SHOW TABLES") == before
+
+
+def test_the_kit_enters_by_the_wiring_alone(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine verifies the server and shows the service's certificate."""
+    for part, value in stores.wiring("keeper", "invoices").items():
+        monkeypatch.setenv(f"INVOICES_{part}", value)
+
+    async def story() -> Any:
+        engine = connections.mysql("invoices")
+        async with engine.connect() as connection:
+            found = (await connection.execute(text("SELECT CURRENT_USER()"))).one()
+        await engine.dispose()
+        return found[0]
+
+    assert asyncio.run(story()) == "keeper@%"
 
 
 def is_another(row: dict[str, Any], pid: int) -> bool:

@@ -44,16 +44,21 @@ class Service:
 
     def postgres(self, name: str) -> AsyncEngine:
         """A database of the declaration's ``uses``."""
-        from sqlalchemy import text
+        return self._database(name, connections.postgres(name), "postgresql")
 
-        engine = connections.postgres(name)
+    def mysql(self, name: str) -> AsyncEngine:
+        """A database in MySQL or MariaDB."""
+        return self._database(name, connections.mysql(name), "mariadb")
+
+    def _database(self, name: str, engine: AsyncEngine, system: str) -> AsyncEngine:
+        from sqlalchemy import text
 
         async def check() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("select 1"))
 
         self._keep(name, check, engine.dispose)
-        self._watches.append(lambda: telemetry.watch(engine, name, "postgresql"))
+        self._watches.append(lambda: telemetry.watch(engine, name, system))
         return engine
 
     def redis(self, name: str) -> Redis:

@@ -62,6 +62,27 @@ def postgres(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
     )
 
 
+def mysql(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    """An SQLAlchemy engine on aiomysql, with the same promises as ``postgres``."""
+    import ssl
+
+    from sqlalchemy import make_url
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    wiring = Wiring(name)
+    tls = ssl.create_default_context(cafile=wiring["TLS_CA"])
+    tls.load_cert_chain(wiring["TLS_CERT"], wiring["TLS_KEY"])
+    return create_async_engine(
+        make_url(wiring["URL"]).set(drivername="mysql+aiomysql", query={}),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=CONNECT_S,
+        connect_args={"ssl": tls, "connect_timeout": CONNECT_S},
+        hide_parameters=True,
+    )
+
+
 def redis(name: str, *, answer_s: float = CACHE_ANSWER_S) -> Redis:
     """A redis client whose every answer comes within ``answer_s`` seconds, or a TimeoutError does.
 
