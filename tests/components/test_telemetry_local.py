@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from contracts.hand_made import catalogue_of, plan_of, site_of
+from greenfield.assurance.verify import prove
 from greenfield.components.collector import COMPONENT as COLLECTOR
 from greenfield.components.jaeger import COMPONENT as JAEGER
 from greenfield.components.prometheus import COMPONENT as PROMETHEUS
 from greenfield.model.content import plain
 from greenfield.model.local import Awaited, Process, Reconcile, Site, Task, ToolClaim
 from greenfield.model.plan import Plan
+from greenfield.model.proof import Proof
 from greenfield.programs.telemetry import (
+    BUILDING,
     OPENTELEMETRY,
     collector_of,
     configuration,
@@ -130,6 +133,13 @@ def test_nobody_waits_for_what_must_be_built() -> None:
         assert side is not None
         claims = side.claims(plan.resource(component.kind), plan)
         assert [claim.late for claim in claims if isinstance(claim, ToolClaim)] == [True]
+
+
+def test_what_is_being_built_is_skipped_by_proofs() -> None:
+    """Neither passed nor failed, and told."""
+    (check,) = prove([Proof("spans arrive", "telemetry", "catalog", "jaeger", "allowed", lambda: BUILDING)])
+    assert check.ok is None
+    assert check.observed.startswith("skipped: ")
 
 
 def test_whoever_claims_a_port_for_series_is_scraped_while_it_is_ready() -> None:

@@ -103,7 +103,8 @@ def _judge(proof: Proof, future: Future[tuple[Observation, float]]) -> Check:
         return _check(proof, f"the attempt broke: {type(error).__name__}: {error}", ok=False, seconds=0.0)
     observation, seconds = future.result()
     if observation.outcome is None:
-        return _check(proof, f"not enforced here: {observation.detail}", ok=None, seconds=seconds)
+        word = "skipped" if observation.skipped else "not enforced here"
+        return _check(proof, f"{word}: {observation.detail}", ok=None, seconds=seconds)
     ok = observation.outcome == proof.expected
     return _check(proof, f"{observation.outcome}: {observation.detail}", ok=ok, seconds=seconds)
 

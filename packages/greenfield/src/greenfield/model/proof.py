@@ -15,10 +15,14 @@ Outcome = Literal["allowed", "refused"]
 
 @dataclass(frozen=True)
 class Observation:
-    """What an attempt met. ``outcome`` is None where this target does not enforce it; ``detail`` says what was seen."""
+    """What an attempt met; ``detail`` says what was seen.
+
+    ``outcome`` is None where this target does not enforce it, or, with ``skipped``, where it cannot be tried yet.
+    """
 
     outcome: Outcome | None
     detail: str
+    skipped: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from greenfield.model.binding import Leaf
 from greenfield.model.content import Content, text
 from greenfield.model.local import File, Site
 from greenfield.model.plan import Member, Plan, Resource
+from greenfield.model.proof import Observation
 from greenfield.model.quantity import Range
 from greenfield.model.tool import Debian, GoBuild, Tool
 from greenfield.programs.quantities import Duration
@@ -26,7 +27,8 @@ OPENTELEMETRY = Tool(
 )
 """Jaeger v2, which is a distribution of the OpenTelemetry collector: one program for both."""
 
-BUILDING = "its program is still being built: greenfield logs tools"
+BUILDING = Observation(None, "its program is still being built (greenfield logs tools)", skipped=True)
+"""What a proof meets that needs it before it is there."""
 
 PROMETHEUS_SERVER = Tool(
     name="prometheus",
@@ -52,7 +54,7 @@ def _collectors(value: int | str) -> int | str:
 class TelemetrySettings(BaseModel):
     """Telemetry: traces and metrics of every service. On unless ``off``."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     enabled: bool = True
     """Whether there is any: ``telemetry: off`` is short for false."""
@@ -72,7 +74,7 @@ class TelemetrySettings(BaseModel):
 class StoreSettings(BaseModel):
     """A store of spans or series; the collector says how it is, nobody declares it."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     retention: Duration = "24h"
     """How long spans or series are kept."""

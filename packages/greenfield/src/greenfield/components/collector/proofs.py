@@ -51,14 +51,14 @@ def _strangers(where: str, target: str, attempt: Attempt, bench: Bench) -> list[
 
 def _told(bench: Bench, at: Address, leaf: Callable[[], Leaf] | None) -> Observation:
     if OPENTELEMETRY.name in bench.site.late:
-        return Observation(None, BUILDING)
+        return BUILDING
     why = greeted(at, leaf() if leaf else None)
     return Observation("refused", why) if why else Observation("allowed", "the collector took the connection")
 
 
 def _read(bench: Bench, at: Address, leaf: Callable[[], Leaf] | None) -> Observation:
     if OPENTELEMETRY.name in bench.site.late:
-        return Observation(None, BUILDING)
+        return BUILDING
     try:
         answer = asked(connected(at, leaf() if leaf else None), "GET", "/metrics", "localhost")
     except CLOSED as exc:

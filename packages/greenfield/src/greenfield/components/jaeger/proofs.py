@@ -46,7 +46,7 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
 
 def _knocked(bench: Bench, at: Address, leaf: Callable[[], Leaf] | None) -> Observation:
     if OPENTELEMETRY.name in bench.site.late:
-        return Observation(None, BUILDING)
+        return BUILDING
     why = greeted(at, leaf() if leaf else None)
     return Observation("refused", why) if why else Observation("allowed", "Jaeger took the connection")
 
@@ -54,7 +54,7 @@ def _knocked(bench: Bench, at: Address, leaf: Callable[[], Leaf] | None) -> Obse
 def _arrived(resource: Resource, bench: Bench, service: str) -> Observation:
     """Asks the service's sidecar as somebody whom nobody declared: it refuses, and tells of that as of any request."""
     if OPENTELEMETRY.name in bench.site.late:
-        return Observation(None, BUILDING)
+        return BUILDING
     trace = secrets.token_hex(16)
     followed = {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"}  # W3C Trace Context; 01: it is sampled
     doors = [address for _, _, address in sidecars(bench.plan, service, bench.site)]

@@ -41,7 +41,7 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
 
 def _arrived(resource: Resource, bench: Bench, name: str) -> Observation:
     if bench.plan.resource(name).kind == COLLECTOR and OPENTELEMETRY.name in bench.site.late:
-        return Observation(None, BUILDING)
+        return BUILDING
     query = quote(f"sum(up{{job={json.dumps(name)}}}) > 0")
     deadline = time.monotonic() + PATIENCE_S
     while True:
