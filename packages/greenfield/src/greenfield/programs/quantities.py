@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from greenfield.model.quantity import seconds, size_bytes
 
@@ -19,9 +19,17 @@ def _size(value: str) -> str:
     return value
 
 
-Duration = Annotated[str, AfterValidator(_duration)]
+Duration = Annotated[
+    str,
+    AfterValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}(s|m|h|d)$", "examples": ["15m"]}),
+]
 """``90s``, ``15m``, ``48h``, ``30d``."""
-Size = Annotated[str, AfterValidator(_size)]
+Size = Annotated[
+    str,
+    AfterValidator(_size),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}(Ki|Mi|Gi|Ti)$", "examples": ["20Gi"]}),
+]
 """``512Mi``, ``20Gi``."""
 TierName = Literal["small", "medium", "large", "xlarge"]
 """A key of ``TIERS``."""

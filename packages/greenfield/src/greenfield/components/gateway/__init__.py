@@ -48,6 +48,10 @@ def _on_or_off(value: Any) -> Any:
     return switch.get(value, value) if isinstance(value, bool | str) else value
 
 
+def _or_switch(drawn: dict[str, Any]) -> None:
+    drawn["anyOf"].append({"enum": [True, False, "on", "off"]})
+
+
 class Settings(BaseModel):
     """The gateway of the platform."""
 
@@ -55,7 +59,9 @@ class Settings(BaseModel):
 
     host: Annotated[str, AfterValidator(_host)]
     """The host name that people type; ``*.localhost`` needs no DNS."""
-    waf: Annotated[FirewallSettings | None, BeforeValidator(_on_or_off)] = None
+    waf: Annotated[FirewallSettings | None, BeforeValidator(_on_or_off)] = Field(
+        default=None, json_schema_extra=_or_switch
+    )
     """A web application firewall in front: ``on``, ``off``, or its settings."""
     routes: Annotated[Mapping[Annotated[str, AfterValidator(_prefix)], str], AfterValidator(_different)] = Field(
         default_factory=dict

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from greenfield.model.binding import Binding, Where
@@ -16,6 +16,12 @@ from greenfield.model.quantity import Range
 from greenfield.programs.quantities import Size, TierName
 
 MOST_REPLICAS = 100
+_REPLICAS = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST_REPLICAS},
+        {"type": "string", "pattern": r"^[0-9]{1,6}\.\.[0-9]{1,6}$", "examples": ["2..10"]},
+    ]
+}
 _APP = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ACCEPTS = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[^\s*]*\*?)")
@@ -63,6 +69,7 @@ def _program(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
 Words = Annotated[
     tuple[str, ...],
     Field(min_length=1),
@@ -74,7 +81,12 @@ Words = Annotated[
 class Settings(BaseModel):
     """A service."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        json_schema_extra={"oneOf": [{"required": ["app"]}, {"required": ["command"]}]},
+    )
 
     app: Annotated[str, AfterValidator(_app)] | None = None
     """An ASGI application, ``module:name``, imported from ``path``. Either this or ``command``."""
@@ -88,7 +100,7 @@ class Settings(BaseModel):
     """What Kubernetes runs."""
     size: TierName = "medium"
     """The tier of each replica."""
-    replicas: Annotated[int | str, BeforeValidator(_replicas)] = 1
+    replicas: Annotated[int | str, BeforeValidator(_replicas), WithJsonSchema(_REPLICAS)] = 1
     """How many: a number, or a range that is autoscaled, such as ``2..10``."""
     health: Annotated[str, AfterValidator(_path)] | None = None
     """Where it answers 2xx when it is ready. An ``app`` has ``/health/ready``; a ``command`` none: its port decides."""
@@ -101,9 +113,7 @@ class Settings(BaseModel):
     """Narrows what services that call it may ask: lines such as ``GET /api/catalog/*``. Empty: anything."""
     scratch: Size | None = None
     """Temporary storage, gone with the replica."""
-    env: Mapping[Annotated[str, AfterValidator(_variable)], Annotated[str, BeforeValidator(_text)]] = Field(
-        default_factory=dict
-    )
+    env: Mapping[Annotated[str, AfterValidator(_variable)], Text] = Field(default_factory=dict)
     """Further variables of its environment."""
     uses: Mapping[str, str | list[str]] = Field(default_factory=dict)
     """What it may reach, each with one access or a list: the only way to be allowed anything."""
