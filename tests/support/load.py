@@ -13,11 +13,15 @@ from support.platform import Platform
 if TYPE_CHECKING:
     import httpx
 
+INTERNAL_ERROR = 500  # from here on an answer is told with its words
+
 
 def under_load(
     platform: Platform, path: str, act: Callable[[], object], *, rate: int = 100, after_s: float = 2.0
 ) -> Counter[str]:
-    """What became of the requests sent while ``act`` ran, and ``after_s`` on: by status code, or by the error's name.
+    """What became of the requests sent while ``act`` ran, and ``after_s`` on.
+
+    By status code, with the words of a server's error, or by the error's name.
 
     Every other request takes a connection of its own, the rest share kept-alive ones; nothing is sent twice.
     """
@@ -48,7 +52,8 @@ async def _ask(client: httpx.AsyncClient, path: str, met: Counter[str], *, close
     import httpx
 
     try:
-        met[str((await client.get(path)).status_code)] += 1
+        answer = await client.get(path)
+        met[f"{answer.status_code}" + (f": {answer.text}" if answer.status_code >= INTERNAL_ERROR else "")] += 1
     except httpx.HTTPError as exc:
         met[f"{type(exc).__name__}: {exc}"] += 1
     finally:

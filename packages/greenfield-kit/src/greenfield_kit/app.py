@@ -15,6 +15,7 @@ from greenfield_kit import connections, logs, problems, telemetry
 from greenfield_kit.requests import Requests
 
 if TYPE_CHECKING:
+    from pymongo.asynchronous.database import AsyncDatabase
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -60,6 +61,13 @@ class Service:
         self._keep(name, check, engine.dispose)
         self._watches.append(lambda: telemetry.watch(engine, name, system))
         return engine
+
+    def mongodb(self, name: str) -> AsyncDatabase[dict[str, Any]]:
+        """A database in MongoDB."""
+        client = connections.mongodb(name)
+        database = client.get_default_database()
+        self._keep(name, lambda: database.command("ping"), client.close)
+        return database
 
     def redis(self, name: str) -> Redis:
         """A redis, bare; ``cache`` is what most services want."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from pymongo import AsyncMongoClient
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -80,6 +83,21 @@ def mysql(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
         pool_timeout=CONNECT_S,
         connect_args={"ssl": tls, "connect_timeout": CONNECT_S},
         hide_parameters=True,
+    )
+
+
+def mongodb(name: str, *, pool_size: int = POOL_SIZE) -> AsyncMongoClient[dict[str, Any]]:
+    """A client of MongoDB; its ``get_default_database()`` is the one of that name."""
+    from pymongo import AsyncMongoClient as Client
+
+    patience = int(CONNECT_S * 1000)
+    return Client(
+        Wiring(name)["URL"],
+        maxPoolSize=pool_size,
+        serverSelectionTimeoutMS=patience,
+        connectTimeoutMS=patience,
+        waitQueueTimeoutMS=patience,
+        retryWrites=False,  # the platform's own stand-in has no sessions, which they need
     )
 
 
