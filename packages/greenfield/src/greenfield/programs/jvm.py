@@ -33,6 +33,7 @@ class JavaProgram:
     """A main class on this machine, with the archive of its classes: already parsed, mapped at start.
 
     Kafka is ready in half the time with it. Where the archive is missing or does not fit, the JVM goes on without.
+    ``classes_at`` is a folder of classes beside the jars.
     """
 
     name: str
@@ -40,11 +41,12 @@ class JavaProgram:
     java: Installation
     jars: Installation
     cache: str
+    classes_at: str = ""
 
     @classmethod
-    def on(cls, site: Site, name: str, main: str, jars: Tool) -> JavaProgram:
+    def on(cls, site: Site, name: str, main: str, jars: Tool, classes_at: str = "") -> JavaProgram:
         """The program as it is installed there; ``JAVA`` and ``jars`` must have been claimed."""
-        return cls(name, main, site.tools[JAVA.name], site.tools[jars.name], site.cache)
+        return cls(name, main, site.tools[JAVA.name], site.tools[jars.name], site.cache, classes_at)
 
     @property
     def environment(self) -> Mapping[str, Content]:
@@ -89,7 +91,7 @@ class JavaProgram:
 
     def _class_path(self) -> tuple[str, str]:
         # Compared with the one in the archive, so it is the same text in both.
-        return ("-cp", f"{self.jars.root}/libs/*")
+        return ("-cp", ":".join(filter(None, (f"{self.jars.root}/libs/*", self.classes_at))))
 
 
 def properties(lines: Mapping[str, str | int | bool]) -> Content:

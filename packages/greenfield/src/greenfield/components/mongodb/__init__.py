@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
 from greenfield.model.content import text
-from greenfield.model.plan import Edge, Part, Resource
+from greenfield.model.plan import Edge, Parity, Part, Resource
 from greenfield.programs.databases import Databases, behind, database_parts
 from greenfield.programs.quantities import Size, TierName
 
@@ -55,6 +55,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         settings=settings,
         identity=context.platform_identity(name),
         parts=tuple(parts(name, settings)),
+        parity=Parity("stand-in", "here it is mongo-java-server: no transactions, no change streams, no replica set"),
     )
 
 

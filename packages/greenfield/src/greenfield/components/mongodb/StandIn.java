@@ -1,0 +1,158 @@
+import de.bwaldvogel.mongo.MongoServer;
+import de.bwaldvogel.mongo.MongoVersion;
+import de.bwaldvogel.mongo.backend.QueryResult;
+import de.bwaldvogel.mongo.backend.h2.H2Backend;
+import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.exception.MongoServerError;
+import de.bwaldvogel.mongo.wire.message.MongoQuery;
+import io.netty.channel.Channel;
+import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.SslContextBuilder;
+import io.netty.handler.ssl.SslHandler;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.security.cert.X509Certificate;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import javax.net.ssl.SSLPeerUnverifiedException;
+import org.h2.mvstore.MVStore;
+
+/**
+ * A server that speaks MongoDB's protocol where there is no MongoDB, over TLS with client certificates alone.
+ *
+ * <p>Arguments: host, port, the file of the data, certificate, key, authorities, the file of grants. A line of grants
+ * is {@code subject|database|access}; the access {@code admin} is for every database. The file is read again when it
+ * changes, and asked for each command: a revoked grant ends at once, in open sessions, too. What was answered is on
+ * disk.
+ */
+public final class StandIn extends H2Backend {
+    private static final int UNAUTHORIZED = 13;
+    private static final int AUTHENTICATION_FAILED = 18;
+
+    private static final Set<String> ANYBODY = Set.of("hello", "ismaster", "ping", "buildinfo", "endsessions", "logout");
+    private static final Set<String> READS = Set.of(
+            "find", "aggregate", "count", "distinct", "getmore", "killcursors", "listcollections", "listindexes",
+            "dbstats", "collstats");
+    private static final Set<String> WRITES = Set.of("insert", "update", "delete", "findandmodify");
+    private static final Map<String, Integer> RANKS = Map.of("read", 1, "write", 2, "own", 3, "admin", 4);
+
+    private final Path file;
+    private final Map<String, Integer> granted = new ConcurrentHashMap<>();
+    private FileTime read;
+
+    private StandIn(String data, Path grants) {
+        super(new MVStore.Builder().fileName(data).autoCommitDisabled().open());
+        this.file = grants;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        StandIn backend = new StandIn(arguments[2], Path.of(arguments[6]));
+        backend.version(new Version());
+        MongoServer server = new MongoServer(backend);
+        var tls = SslContextBuilder.forServer(new File(arguments[3]), new File(arguments[4]))
+                .trustManager(new File(arguments[5]))
+                .clientAuth(ClientAuth.REQUIRE)
+                .protocols("TLSv1.3")
+                .build();
+        var field = MongoServer.class.getDeclaredField("sslContext");
+        field.setAccessible(true);
+        field.set(server, tls);
+        server.bind(arguments[0], Integer.parseInt(arguments[1]));
+        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
+    }
+
+    @Override
+    public Document handleCommand(Channel channel, String database, String name, Document command) {
+        String subject = subject(channel), known = name.toLowerCase();
+        if (known.equals("authenticate")) {
+            return authenticated(subject);
+        }
+        int needed = needed(known, command);
+        if (needed > rank(subject, database)) {
+            System.err.println("denied|" + subject + "|" + database + "|" + name);
+            throw new MongoServerError(
+                    UNAUTHORIZED, "Unauthorized", "not authorized on " + database + " to execute command " + name);
+        }
+        Document answer = super.handleCommand(channel, database, name, command);
+        if (needed > RANKS.get("read")) {
+            commit();
+        }
+        return answer;
+    }
+
+    @Override
+    public QueryResult handleQuery(MongoQuery query) {
+        throw new MongoServerError(UNAUTHORIZED, "Unauthorized", "queries are commands");
+    }
+
+    private Document authenticated(String subject) {
+        Collection<String> holders = grants().keySet();
+        if (holders.stream().noneMatch(key -> key.startsWith(subject + "|"))) {
+            throw new MongoServerError(AUTHENTICATION_FAILED, "AuthenticationFailed", "Authentication failed.");
+        }
+        return new Document("dbname", "$external").append("user", subject).append("ok", 1.0);
+    }
+
+    private static int needed(String name, Document command) {
+        if (ANYBODY.contains(name)) {
+            return 0;
+        }
+        if (name.equals("aggregate") && command.get("pipeline") instanceof Collection<?> stages) {
+            boolean writes = stages.stream().anyMatch(
+                    stage -> stage instanceof Document of && (of.containsKey("$out") || of.containsKey("$merge")));
+            return RANKS.get(writes ? "admin" : "read"); // either may name another database
+        }
+        return RANKS.get(READS.contains(name) ? "read" : WRITES.contains(name) ? "write" : "own");
+    }
+
+    private int rank(String subject, String database) {
+        Map<String, Integer> all = grants();
+        return Math.max(all.getOrDefault(subject + "|" + database, 0), all.getOrDefault(subject + "|*", 0));
+    }
+
+    private synchronized Map<String, Integer> grants() {
+        try {
+            FileTime changed = Files.getLastModifiedTime(file);
+            if (!changed.equals(read)) {
+                granted.clear();
+                for (String line : Files.readAllLines(file)) {
+                    String[] parts = line.split("\\|");
+                    granted.merge(parts[0] + "|" + parts[1], RANKS.get(parts[2]), Math::max);
+                }
+                read = changed;
+            }
+        } catch (IOException problem) {
+            granted.clear(); // nobody, rather than whoever was there before
+            read = null;
+        }
+        return Map.copyOf(granted);
+    }
+
+    private static String subject(Channel channel) {
+        try {
+            var session = channel.pipeline().get(SslHandler.class).engine().getSession();
+            return ((X509Certificate) session.getPeerCertificates()[0]).getSubjectX500Principal().getName();
+        } catch (SSLPeerUnverifiedException problem) {
+            return "";
+        }
+    }
+
+    /** What current drivers ask for at least. */
+    private record Version() implements MongoVersion {
+        @Override
+        public List<Integer> getVersionArray() {
+            return List.of(5, 0, 0);
+        }
+
+        @Override
+        public int getWireVersion() {
+            return 13;
+        }
+    }
+}
