@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from greenfield.model.binding import Binding, Where
 from greenfield.model.declaration import KeyPath, Section
 from greenfield.model.local import Claim, Process, Site, Task
+from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount
 from greenfield.model.plan import Edge, Member, Part, Plan, Resource, Sum, platform_identity, service_identity
 from greenfield.model.proof import Proofs
 
@@ -54,10 +55,26 @@ class LocalSide(Protocol):
 
 
 class KubernetesSide(Protocol):
-    """The ``kubernetes`` module of a component."""
+    """The ``kubernetes`` module of a component. All functions are pure."""
 
-    def manifests(self, resource: Resource, plan: Plan) -> Iterable[Mapping[str, Any]]:
-        """The manifests of the resource, plain dicts that read like the YAML they become."""
+    def door(self, resource: Resource, plan: Plan) -> Door | None:
+        """How it is entered, by edge or by the platform itself; None where nobody does, or nothing of it runs there."""
+        ...
+
+    def mount(self, service: str, resource: Resource, plan: Plan) -> Mount:
+        """The files by which a service enters; empty where it needs none."""
+        ...
+
+    def allows(self, resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
+        """What it needs of the network for reasons of its own. What follows from edges is not repeated here."""
+        ...
+
+    def charts(self, resource: Resource, plan: Plan) -> Iterable[Chart]:
+        """What must be installed on the cluster before."""
+        ...
+
+    def manifests(self, resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Manifest]:
+        """The manifests of the resource, in the order in which a person would apply them."""
         ...
 
 
