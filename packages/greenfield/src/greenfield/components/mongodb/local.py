@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from greenfield.components.mongodb import CLIENT_PORT, Settings, database_name
+from greenfield.components.mongodb.roles import subject
 from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
@@ -130,12 +131,7 @@ def _grants_file(site: Site, member: Member) -> str:
 
 
 def _grants(resource: Resource, plan: Plan) -> list[list[str]]:
-    admin = [_subject(plan.name, "platform", administrator(resource)), "*", "admin"]
+    admin = [subject(plan.name, "platform", administrator(resource)), "*", "admin"]
     edges = sorted(plan.edges_to(resource.name))
-    services = [[_subject(plan.name, "service", e.source), database_name(e.target), e.access] for e in edges]
+    services = [[subject(plan.name, "service", e.source), database_name(e.target), e.access] for e in edges]
     return [admin, *services]
-
-
-def _subject(platform: str, unit: str, name: str) -> str:
-    """The subject of a leaf as Java writes it."""
-    return f"CN={name},OU={unit},O={platform}"
