@@ -107,6 +107,11 @@ def read_declaration(options: Options, default_environment: str | None = None) -
     return reader.read(environment)
 
 
+def environments(options: Options) -> tuple[str, ...]:
+    """The names of the overlays, in the order of the file, as far as it can be read."""
+    return Reader(read_source(options.file), catalogue()).environments
+
+
 def read_plan(
     options: Options, default_environment: str | None = None, scale: Mapping[str, int] | None = None
 ) -> Planned:
