@@ -1,4 +1,4 @@
-"""Sealing: what is sealed opens with the certificate's key, in its place alone; sealing again changes only what must."""
+"""Sealing: a sealed value opens with the certificate's key, in its place alone; sealing again changes what must."""
 
 from __future__ import annotations
 

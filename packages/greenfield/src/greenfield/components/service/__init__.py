@@ -173,6 +173,12 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     return Binding(url, wiring)
 
 
+def accepts(resource: Resource) -> Iterable[str]:
+    """The requests that those who call it are narrowed to; none: anything."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return settings.accepts
+
+
 COMPONENT = Component(
     kind="service",
     package=__name__,
@@ -181,4 +187,5 @@ COMPONENT = Component(
     section="services",
     parts=parts,
     binding=binding,
+    accepts=accepts,
 )
