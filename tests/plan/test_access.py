@@ -85,9 +85,7 @@ def test_the_command_compares_with_a_revision(repository: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", ""])
-def test_an_unknown_revision_is_told(
-    repository: Path, capsys: pytest.CaptureFixture[str], revision: str
-) -> None:
+def test_an_unknown_revision_is_told(repository: Path, capsys: pytest.CaptureFixture[str], revision: str) -> None:
     """With a hint, as a wrong argument."""
     assert run(["plan", "-f", str(repository), "--against", revision]) == 2
     assert "such as main, or HEAD~1" in capsys.readouterr().err
