@@ -11,6 +11,7 @@ from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.manifest import Chart, Manifest
 from greenfield.model.plan import Plan, Resource
+from greenfield.targets.kubernetes.gaps import require_whole
 from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.patches import apply
@@ -21,7 +22,11 @@ _CLUSTER_WIDE: Final = frozenset({"Namespace", "ClusterRole", "ClusterRoleBindin
 
 
 def objects(declaration: Declaration, plan: Plan, catalogue: Catalogue) -> tuple[Object, ...]:
-    """All objects in the order in which they are applied; DeclarationError where a patch matches nothing."""
+    """All objects in the order in which they are applied.
+
+    DeclarationError where something does not say what Kubernetes needs, or a patch matches nothing.
+    """
+    require_whole(declaration, plan, catalogue)
     found = [_whole(resource, stage, manifest, plan) for resource, stage, manifest in _manifests(plan, catalogue)]
     seen: set[tuple[str, str, str, str]] = set()
     for each in found:
