@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Peer, Port
 from greenfield.model.plan import TRUST_DOMAIN, Plan
-from greenfield.model.quantity import TIERS
-from greenfield.programs import envoy
+from greenfield.programs import envoy, pods
 from greenfield.programs.neighbours import ISTIOD as CONTROL_PLANE
 from greenfield.programs.neighbours import scraped
 from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT
@@ -20,17 +19,6 @@ XDS_PORT: Final = 15012
 """Where istiod tells proxies what they are to do, and signs their certificates."""
 MERGED_METRICS_PORT: Final = 15020
 """Where the agent beside a proxy tells the series of both; it is not behind the proxy, so strict mTLS is no matter."""
-
-_SMALL = TIERS["small"]
-SIDECAR: Final[Mapping[str, str]] = {
-    "sidecar.istio.io/nativeSidecar": "true",
-    "sidecar.istio.io/proxyCPU": f"{_SMALL.cpu_request}m",
-    "sidecar.istio.io/proxyCPULimit": f"{_SMALL.cpu_limit}m",
-    "sidecar.istio.io/proxyMemory": f"{_SMALL.memory_request}Mi",
-    "sidecar.istio.io/proxyMemoryLimit": f"{_SMALL.memory_limit}Mi",
-}
-"""Annotations of a pod in the mesh. A native sidecar starts before the program and ends after it; all four sizes must
-stand there, since any one of them puts the injector's own aside."""
 
 GATEWAY_API: Final = Chart(
     rank=10,
@@ -112,8 +100,7 @@ def principal(identity: str) -> str:
 def sidecar_of(doors: Iterable[Door]) -> dict[str, str]:
     """The annotations of a pod that enters those doors: links with a TLS of their own are left alone."""
     ports = {port for door in doors if door.secure for port in (*door.ports.values(), *door.pod_ports.values())}
-    excluded = ",".join(str(port) for port in sorted(ports))
-    return {**SIDECAR, **({"traffic.sidecar.istio.io/excludeOutboundPorts": excluded} if excluded else {})}
+    return pods.beside_sidecar(outbound=sorted(ports))
 
 
 def meshed(peer: Peer, cluster: Cluster) -> Iterable[Allow]:

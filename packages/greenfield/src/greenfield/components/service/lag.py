@@ -11,7 +11,7 @@ from greenfield.model.content import plain
 from greenfield.model.manifest import Allow, Manifest, Port
 from greenfield.model.plan import Edge
 from greenfield.programs.consumers import READER_CERTIFICATE, READER_KEY, lag_reader
-from greenfield.programs.names import short
+from greenfield.programs.names import entry
 from greenfield.programs.neighbours import KEDA
 from greenfield.programs.scaling import BEHAVIOR
 
@@ -65,7 +65,7 @@ def _authentication(work: Workload, brokers: str) -> Manifest:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
-        "metadata": {"name": short(work.name, brokers)},
+        "metadata": {"name": entry(work.name, brokers)},
         "spec": {
             "secretTargetRef": [
                 {"parameter": "ca", "name": authority.name, "key": authority.key},
@@ -89,7 +89,7 @@ def _trigger(work: Workload, edge: Edge) -> dict[str, Any]:
             "allowIdleConsumers": "false",
             "tls": "enable",
         },
-        "authenticationRef": {"name": short(work.name, edge.resource)},
+        "authenticationRef": {"name": entry(work.name, edge.resource)},
     }
 
 

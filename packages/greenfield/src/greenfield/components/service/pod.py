@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.model.quantity import size_bytes
 from greenfield.programs import pods
 from greenfield.programs.istio import sidecar_of
-from greenfield.programs.names import short
+from greenfield.programs.names import digest, entry, short
 from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT, collectors, sdk
 
 HTTP, HTTP_PORT, APP_PORT = "http", 80, 8080
@@ -76,12 +75,12 @@ class Workload:
             "app.kubernetes.io/instance": self.name,
             pods.PART_OF: self.plan.name,
         }
-        return Peer(labels, name=short(self.name, "migrate"))
+        return Peer(labels, name=entry(self.name, "migrate"))
 
     @property
     def secret(self) -> str:
         """The Secret of the variables that hold secrets."""
-        return short(self.name, "environment")
+        return entry(self.name, "environment")
 
     def environment(self) -> dict[str, Content]:
         """All that the program gets, but for what only a pod knows of itself."""
@@ -128,7 +127,7 @@ def deployment(work: Workload) -> Manifest:
     """The replicas. How many is said only where nothing scales them."""
     count = work.settings.count
     doors = [work.cluster.doors[used] for used in work.used]
-    digest = hashlib.sha256(json.dumps([open_values(work), sorted(sealed_values(work))]).encode()).hexdigest()
+    environment = pods.digest(json.dumps([open_values(work), sorted(sealed_values(work))]))
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -141,7 +140,7 @@ def deployment(work: Workload) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": work.selected,
-                    "annotations": {**sidecar_of(doors), "greenfield/environment": digest[:16]},
+                    "annotations": {**sidecar_of(doors), "checksum/environment": environment},
                 },
                 "spec": {
                     **_pod(work),
@@ -180,11 +179,10 @@ def migration(work: Workload) -> Manifest:
             },
         },
     }
-    digest = hashlib.sha256(json.dumps(spec).encode()).hexdigest()[:10]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": short(work.name, "migrate", digest)},
+        "metadata": {"name": short(work.name, "migrate", digest(json.dumps(spec)))},
         "spec": spec,
     }
 
