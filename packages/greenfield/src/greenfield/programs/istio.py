@@ -10,7 +10,7 @@ from greenfield.model.plan import TRUST_DOMAIN, Plan
 from greenfield.programs import envoy, pods
 from greenfield.programs.neighbours import ISTIOD as CONTROL_PLANE
 from greenfield.programs.neighbours import scraped
-from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT
+from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT, PROMETHEUS
 
 VERSION: Final = "1.31.4"
 _REPOSITORY: Final = "https://istio-release.storage.googleapis.com/charts"
@@ -103,10 +103,11 @@ def sidecar_of(doors: Iterable[Door]) -> dict[str, str]:
     return pods.beside_sidecar(outbound=sorted(ports))
 
 
-def meshed(peer: Peer, cluster: Cluster) -> Iterable[Allow]:
-    """What every pod with a proxy needs of the network: its control plane, the collectors, and to be scraped."""
+def meshed(peer: Peer, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
+    """What every pod with a proxy needs of the network: its control plane; with telemetry, to tell and be scraped."""
     yield Allow(peer, CONTROL_PLANE, (Port(XDS_PORT),), "its proxy's certificate and configuration")
-    yield scraped(peer, MERGED_METRICS_PORT)
+    if plan.of_kind(PROMETHEUS):
+        yield scraped(peer, MERGED_METRICS_PORT)
     if (door := cluster.doors.get(COLLECTOR)) is not None and door.peer != peer:
         yield Allow(peer, door.peer, (Port(door.pod_ports[OTLP_PORT]),), "spans and series to the collectors")
 

@@ -42,7 +42,7 @@ def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG00
 def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
     """What its proxy needs, what its migration reaches, and whoever watches how far behind it is."""
     work = Workload(resource, plan, cluster)
-    yield from istio.meshed(cluster.doors[resource.name].peer, cluster)
+    yield from istio.meshed(cluster.doors[resource.name].peer, plan, cluster)
     for store in migrated(resource, plan) if work.settings.migrate else ():
         entrance = cluster.doors[store]
         ports = tuple(Port(number) for number in sorted(set(entrance.pod_ports.values())))
