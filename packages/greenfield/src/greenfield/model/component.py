@@ -42,6 +42,15 @@ class Context:
         return platform_identity(self.platform, role)
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A key that may be left out, but not for Kubernetes: where it would stand in the settings, and what to do."""
+
+    path: KeyPath
+    message: str
+    hint: str
+
+
 class LocalSide(Protocol):
     """The ``local`` module of a component. Both functions are pure."""
 
@@ -98,6 +107,10 @@ def _accepts_anything(resource: Resource) -> Iterable[str]:  # noqa: ARG001
     return ()
 
 
+def _no_gaps(resource: Resource) -> Iterable[Gap]:  # noqa: ARG001
+    return ()
+
+
 def _no_sums(resource: Resource, plan: Plan) -> Iterable[Sum]:  # noqa: ARG001
     return ()
 
@@ -112,7 +125,7 @@ class Component:
     names (``gateway``, ``telemetry``). ``references`` lists the services that settings name outside ``uses``, each
     with its key path inside them (a gateway's routes). ``accepts`` lists the requests that callers are narrowed to.
     ``sums`` tells what does not fit together in a whole plan. ``urls`` are those that a browser opens, by a name for
-    people.
+    people. ``gaps`` are what a resource does not say and Kubernetes needs.
     """
 
     kind: str
@@ -128,6 +141,7 @@ class Component:
     accepts: Callable[[Resource], Iterable[str]] = _accepts_anything
     sums: Callable[[Resource, Plan], Iterable[Sum]] = _no_sums
     urls: Callable[[Resource, Site], Mapping[str, str]] = _no_urls
+    gaps: Callable[[Resource], Iterable[Gap]] = _no_gaps
 
     def local(self) -> LocalSide | None:
         """How it runs here; None while that is not built."""

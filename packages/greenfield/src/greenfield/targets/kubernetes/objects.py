@@ -11,6 +11,7 @@ from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.manifest import Chart, Manifest
 from greenfield.model.plan import Plan, Resource
+from greenfield.targets.kubernetes.gaps import require_whole
 from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.patches import apply
@@ -26,8 +27,10 @@ def objects(
 ) -> tuple[Object, ...]:
     """All objects in the order in which they are applied.
 
-    UnsealedError where a secret is wanted that ``sealed`` lacks; DeclarationError where a patch matches nothing.
+    DeclarationError where something does not say what Kubernetes needs, or a patch matches nothing; UnsealedError where
+    a secret is wanted that ``sealed`` lacks.
     """
+    require_whole(declaration, plan, catalogue)
     found = unsealed(plan, catalogue)
     if lacking := missing((each.manifest for each in found), sealed):
         environment = f" --env {plan.environment}" if plan.environment else ""
