@@ -81,7 +81,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
             name=WAF,
             kind=WAF,
             members=context.members(WAF, 1),
-            settings=PlacedFirewall(host=settings.host, **settings.waf.model_dump()),
+            settings=PlacedFirewall.model_construct(host=settings.host, **dict(settings.waf)),  # read already
             identity=context.platform_identity(WAF),
             brought_by=name,
         )
