@@ -180,6 +180,12 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     return Binding(url, wiring)
 
 
+def accepts(resource: Resource) -> Iterable[str]:
+    """The requests that those who call it are narrowed to; none: anything."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return settings.accepts
+
+
 def gaps(resource: Resource) -> Iterable[Gap]:
     """Its image: Kubernetes runs nothing else."""
     settings: Settings = resource.settings  # type: ignore[assignment]
@@ -196,5 +202,6 @@ COMPONENT = Component(
     section="services",
     parts=parts,
     binding=binding,
+    accepts=accepts,
     gaps=gaps,
 )
