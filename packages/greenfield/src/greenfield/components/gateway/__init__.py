@@ -83,6 +83,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
             members=context.members(WAF, 1),
             settings=PlacedFirewall.model_construct(host=settings.host, **dict(settings.waf)),  # read already
             identity=context.platform_identity(WAF),
+            needs=(name,),
             brought_by=name,
         )
     yield Resource(
