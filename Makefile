@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHOP := examples/shop/greenfield.yaml
 
-.PHONY: setup up down test check fix bench soak requirements clean
+.PHONY: setup up down test test-cluster check fix bench soak requirements clean
 
 setup: .venv/.ready
 
@@ -30,6 +30,11 @@ check: setup
 
 test: check
 	$(BIN)/python -m pytest
+
+# The first time it builds the control plane and the operators, half an hour of one core, out of everybody's way.
+test-cluster: setup
+	PYTHONPATH=tests nice -n 19 $(BIN)/python -m support.kubernetes_tools
+	$(BIN)/python -m pytest -m cluster
 
 fix: setup
 	$(BIN)/ruff check --fix .

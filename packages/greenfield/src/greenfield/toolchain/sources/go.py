@@ -21,7 +21,7 @@ SLOWEST = 12  # a loaded laptop takes that many times the cold build's minutes
 
 def fetch_module(source: GoModule, workshop: Workshop) -> Fetched:
     """The files of the module, or of one folder of it, copied."""
-    folder, digest = _module(source, workshop, workshop.obtain(GO))
+    folder, digest = downloaded(source, workshop, workshop.obtain(GO))
     shutil.copytree(folder / source.folder, workshop.tree, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return Fetched(source.version.removeprefix("v"), {source.module: f"{source.version} {digest}"})
 
@@ -29,7 +29,7 @@ def fetch_module(source: GoModule, workshop: Workshop) -> Fetched:
 def build(source: GoBuild, workshop: Workshop) -> Fetched:
     """The program, statically linked, in ``bin/``."""
     go = workshop.obtain(GO)
-    folder, digest = _module(source, workshop, go)
+    folder, digest = downloaded(source, workshop, go)
     program = workshop.tree / "bin" / source.program
     workshop.run(
         *_politely(), go.programs["go"], "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
@@ -41,7 +41,7 @@ def build(source: GoBuild, workshop: Workshop) -> Fetched:
     return Fetched(source.version.removeprefix("v"), {source.module: f"{source.version} {digest}"})
 
 
-def _module(source: GoModule | GoBuild, workshop: Workshop, go: Installation) -> tuple[Path, str]:
+def downloaded(source: GoModule | GoBuild, workshop: Workshop, go: Installation) -> tuple[Path, str]:
     """Where Go keeps the module (read-only), and its sum."""
     module = f"{source.module}@{source.version}"
     environment = {**go.environment, "GOWORK": "off"}

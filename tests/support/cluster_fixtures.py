@@ -1,0 +1,43 @@
+"""Fixtures of a real control plane, shared by all tests of a run. Whoever asks for one is marked ``cluster``.
+
+Tests share it: each has a namespace of its own and removes what it makes outside of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from support import custom_resources as definitions
+from support.control_plane import Cluster, running
+
+FIXTURES = {"cluster", "custom_resources", "bare_cluster"}
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Marks the tests that ask for a control plane."""
+    for item in items:
+        if FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("cluster")
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A whole control plane with fake nodes in three zones. Operators' definitions may be in it or not."""
+    with running(tmp_path_factory.mktemp("cluster") / "plane") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def custom_resources(cluster: Cluster) -> Cluster:
+    """The same with the resource definitions of every operator."""
+    definitions.install(cluster)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def bare_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Another, without nodes and where no operator was ever installed."""
+    with running(tmp_path_factory.mktemp("bare") / "plane", nodes=False) as found:
+        yield found
