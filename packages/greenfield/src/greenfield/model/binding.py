@@ -29,7 +29,7 @@ def joined(one: Binding, other: Binding) -> Binding:
 
 @dataclass(frozen=True)
 class Leaf:
-    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file.
+    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file; empty: none does.
 
     ``issue`` is another whenever the certificate is; the paths stay.
     """

@@ -91,8 +91,9 @@ Mount = Mapping[str, Key]
 class Chart:
     """A prerequisite that Helm installs: what the manifests' kinds need on the cluster, before them.
 
-    ``rank`` puts charts in order: lower ones first. ``source`` is an ``oci://`` reference or a repository's URL,
-    ``values`` what must be set, by dotted path, with the reason in ``why``.
+    ``rank`` puts charts in order: lower ones first. ``name`` is that of the release, ``chart`` the chart's where it
+    is another. ``source`` is an ``oci://`` reference or a repository's URL, ``values`` what must be set, by dotted
+    path, with the reason in ``why``. ``applied``: no chart; ``source`` is a URL of manifests for ``kubectl apply``.
     """
 
     rank: int
@@ -103,6 +104,8 @@ class Chart:
     why: str
     values: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ()
+    chart: str = ""
+    applied: bool = False
 
 
 @dataclass(frozen=True)

@@ -142,15 +142,24 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
     if (found := collectors(plan)) is None:
         return {"OTEL_SDK_DISABLED": text("true")}
     leaf = site.leaves[service.name]
-    attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
-    variables = {
-        "OTEL_SERVICE_NAME": service.name,
-        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    tls = {
         "OTEL_EXPORTER_OTLP_CERTIFICATE": leaf.ca,
         "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": leaf.certificate,
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": leaf.key,
+    }
+    endpoint = f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}"
+    attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
+    variables = sdk(plan, service.name, endpoint, attributes) | tls
+    return {name: text(value) for name, value in variables.items()}
+
+
+def sdk(plan: Plan, service: str, endpoint: str, attributes: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an OpenTelemetry SDK that tells ``endpoint``; attributes without a value are left out."""
+    return {
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_LOGS_EXPORTER": "none",
@@ -158,7 +167,6 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
         "OTEL_TRACES_SAMPLER_ARG": f"{sampled(plan):g}",
     }
-    return {name: text(value) for name, value in variables.items()}
 
 
 # --- configuration of Go programs -----------------------------------------------------------------------------------

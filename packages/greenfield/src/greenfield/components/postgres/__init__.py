@@ -52,7 +52,7 @@ class Settings(BaseModel):
     """The storage class of the volumes; None: the cluster's default."""
     databases: Databases | None = None
     """The databases; without it, one of the store's own name. One that is taken out is kept, and nobody may enter."""
-    backup: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9]*://[^\s]+$")
+    backup: str | None = Field(default=None, pattern=r"^(s3|gs)://[^\s]+$")
     """Where base backups and the log go on Kubernetes, such as ``s3://bucket/path``; None: no backups."""
 
 

@@ -6,29 +6,60 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from greenfield.errors import DefectError
+from greenfield.errors import DefectError, UnsealedError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.manifest import Chart, Manifest
 from greenfield.model.plan import Plan, Resource
+from greenfield.targets.kubernetes.gaps import require_whole
 from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.patches import apply
+from greenfield.targets.kubernetes.sealing import Sealed, is_secret, missing, sealed_secret
 from greenfield.targets.kubernetes.where import cluster, sides_of
 
 MANAGER: Final = "greenfield"
 _CLUSTER_WIDE: Final = frozenset({"Namespace", "ClusterRole", "ClusterRoleBinding"})
 
 
-def objects(declaration: Declaration, plan: Plan, catalogue: Catalogue) -> tuple[Object, ...]:
-    """All objects in the order in which they are applied; DeclarationError where a patch matches nothing."""
+def objects(
+    declaration: Declaration, plan: Plan, catalogue: Catalogue, sealed: Sealed | None = None
+) -> tuple[Object, ...]:
+    """All objects in the order in which they are applied.
+
+    DeclarationError where something does not say what Kubernetes needs, or a patch matches nothing; UnsealedError where
+    a secret is wanted that ``sealed`` lacks.
+    """
+    require_whole(declaration, plan, catalogue)
+    found = unsealed(plan, catalogue)
+    if lacking := missing((each.manifest for each in found), sealed):
+        environment = f" --env {plan.environment}" if plan.environment else ""
+        listed = ", ".join(f"{name} in {secret}" for secret, name in lacking[:10])
+        listed += f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
+        raise UnsealedError(
+            f"These secrets are not sealed yet: {listed}.",
+            hint=f"`greenfield secrets seal{environment} --cert CERTIFICATE` makes and seals them",
+        )
+    if sealed is not None:
+        found = [_sealed(each, sealed) for each in found]
+    return apply(declaration, found)
+
+
+def unsealed(plan: Plan, catalogue: Catalogue) -> list[Object]:
+    """All objects, secrets as such, before any patch."""
     found = [_whole(resource, stage, manifest, plan) for resource, stage, manifest in _manifests(plan, catalogue)]
     seen: set[tuple[str, str, str, str]] = set()
     for each in found:
         if each.key in seen:
             raise DefectError(f"Two objects are the same: {each.kind} {each.name}.")
         seen.add(each.key)
-    return apply(declaration, found)
+    return found
+
+
+def _sealed(found: Object, sealed: Sealed) -> Object:
+    if not is_secret(found.manifest):
+        return found
+    return dataclasses.replace(found, manifest=sealed_secret(found.manifest, sealed))
 
 
 def charts(plan: Plan, catalogue: Catalogue) -> tuple[Chart, ...]:

@@ -15,8 +15,9 @@ from greenfield.model.plan import Plan, Resource
 class KubernetesWhere:
     """``model.binding.Where`` for the Services of a plan."""
 
-    def __init__(self, doors: Mapping[str, Door]) -> None:
+    def __init__(self, doors: Mapping[str, Door], mounts: Mapping[tuple[str, str], Mount]) -> None:
         self._doors = doors
+        self._mounts = mounts
 
     def address(self, resource: Resource, port: str) -> tuple[str, int]:
         """The Service that takes writes."""
@@ -28,10 +29,11 @@ class KubernetesWhere:
         door = self._doors[resource.name]
         return tuple((host, door.ports[port]) for host in door.hosts or (door.host,))
 
-    def leaf(self, service: str, resource: Resource) -> Leaf:  # noqa: ARG002
-        """The files in the folder of that resource."""
-        folder = f"{MOUNTED}/{resource.name}"
-        return Leaf(f"{folder}/ca.crt", f"{folder}/tls.crt", f"{folder}/tls.key", f"{folder}/tls.pem")
+    def leaf(self, service: str, resource: Resource) -> Leaf:
+        """The files in the folder of that resource; an empty path for one that is not there."""
+        mount, folder = self._mounts[service, resource.name], f"{MOUNTED}/{resource.name}"
+        names = ("ca.crt", "tls.crt", "tls.key", "tls.pem")
+        return Leaf(*(f"{folder}/{name}" if name in mount else "" for name in names))
 
     def credential(self, service: str, resource: Resource) -> Credential:
         """The secret of that service at that resource, and its file."""
@@ -47,14 +49,16 @@ def cluster(plan: Plan, catalogue: Catalogue) -> Cluster:
     sides = sides_of(plan, catalogue)
     found = {resource.name: sides[resource.name].door(resource, plan) for resource in plan.resources}
     doors = {name: door for name, door in found.items() if door is not None}
-    where = KubernetesWhere(doors)
-    bindings: dict[tuple[str, str], Binding] = {}
     mounts: dict[tuple[str, str], Mount] = {}
+    for edge in plan.edges:
+        target = plan.resource(edge.resource)
+        mounts[edge.source, target.name] = sides[target.name].mount(edge.source, target, plan)
+    where = KubernetesWhere(doors, mounts)
+    bindings: dict[tuple[str, str], Binding] = {}
     for edge in plan.edges:
         target, key = plan.resource(edge.resource), (edge.source, edge.target)
         binding = catalogue[target.kind].binding(target, edge, where)
         bindings[key] = joined(bindings[key], binding) if key in bindings else binding
-        mounts[edge.source, target.name] = sides[target.name].mount(edge.source, target, plan)
     (platform,) = plan.of_kind("platform")
     return Cluster(bindings, {key: mount for key, mount in mounts.items() if mount}, doors, platform.settings)
 
