@@ -100,7 +100,7 @@ class Workload:
             "k8s.namespace.name": self.plan.name,
             "k8s.pod.name": "$(POD_NAME)",
         }
-        return sdk(self.plan, self.name, f"http://{door.host}:{door.ports[OTLP_PORT]}", attributes)
+        return sdk(self.name, f"http://{door.host}:{door.ports[OTLP_PORT]}", attributes, begun=1.0)
 
     def of_itself(self) -> list[dict[str, Any]]:
         """Variables that only the pod knows: what it is called."""
