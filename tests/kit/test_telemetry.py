@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent
 
 from greenfield_kit import telemetry
 from greenfield_kit.app import Service
@@ -61,8 +64,16 @@ def test_a_request_is_a_child_of_its_caller_and_named_by_its_route(spans: InMemo
 
 
 def test_health_is_nobodys_trace(spans: InMemorySpanExporter) -> None:
-    """It is asked all the time."""
-    answered("/health/live")
+    """It is asked all the time; nor is what it asks of connections."""
+    service = Service("shop")
+
+    async def check() -> None:
+        with telemetry.span("SELECT ledger", "client", {}):
+            return
+
+    service._keep("ledger", check, check)
+    asked("GET", "/health/live", service)
+    assert asked("GET", "/health/ready", service).json()["connections"] == {"ledger": "ok"}
     telemetry.close()
     assert spans.get_finished_spans() == ()
 
@@ -83,3 +94,28 @@ def test_a_caller_who_does_not_sample_is_followed(spans: InMemorySpanExporter) -
     answered("/id", traceparent=PARENT[:-1] + "0")
     telemetry.close()
     assert spans.get_finished_spans() == ()
+
+
+def test_a_command_of_mongodb_is_named_by_its_collection(spans: InMemorySpanExporter) -> None:
+    """With the database, the reason of a failure, and nothing of what was looked for; a ping is none."""
+    telemetry.configure()
+    listener = telemetry.commands()
+    told(listener, 1, {"find": "review", "filter": {"customer": "a secret"}}, "Unauthorized")
+    told(listener, 2, {"ping": 1}, "HostUnreachable")
+    telemetry.close()
+    (found,) = spans.get_finished_spans()
+    assert found.name == "find review"
+    assert found.attributes == {
+        "db.system.name": "mongodb",
+        "db.namespace": "ratings",
+        "db.collection.name": "review",
+        "db.operation.name": "find",
+        "error.type": "Unauthorized",
+    }
+
+
+def told(listener: CommandListener, number: int, command: dict[str, Any], failure: str) -> None:
+    """A command that fails, as pymongo tells it."""
+    name, address = next(iter(command)), ("127.0.0.1", 1)
+    listener.started(CommandStartedEvent(command, "ratings", number, address, number))
+    listener.failed(CommandFailedEvent(timedelta(), {"codeName": failure}, name, number, address, number))

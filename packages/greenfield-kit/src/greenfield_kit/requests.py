@@ -36,7 +36,8 @@ class Requests:
         request_id.set(given or uuid.uuid4().hex)
         seconds = deadline.begin(headers.get(deadline.HEADER.encode(), b"").decode("latin-1"))
         if scope["path"].startswith("/health/"):  # asked all the time, and nobody's trace
-            await self._answer(scope, receive, send, seconds)
+            with telemetry.untraced():
+                await self._answer(scope, receive, send, seconds)
             return
         with telemetry.span(scope["method"], "server", _asked(scope), _texts(headers)) as span:
             try:

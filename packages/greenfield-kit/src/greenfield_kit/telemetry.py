@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
     from opentelemetry.trace import Span, Tracer
+    from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 QUEUED_SPANS = 2048  # beyond that, spans are dropped: a collector that is away costs no request and little memory
@@ -68,6 +69,19 @@ def span(
             raise
 
 
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Nothing that is done inside is traced: it is as if whoever asked did not sample."""
+    if _tracer is None:
+        yield
+        return
+    from opentelemetry import trace
+
+    nobody = trace.SpanContext(trace_id=1, span_id=1, is_remote=False, trace_flags=trace.TraceFlags(0))
+    with trace.use_span(trace.NonRecordingSpan(nobody)):
+        yield
+
+
 def carried() -> dict[str, str]:
     """The headers by which a callee joins the trace at hand."""
     headers: dict[str, str] = {}
@@ -115,6 +129,41 @@ def watch(engine: AsyncEngine, name: str, system: str) -> None:
     event.listen(engine.sync_engine, "before_cursor_execute", begins)
     event.listen(engine.sync_engine, "after_cursor_execute", ends)
     event.listen(engine.sync_engine, "handle_error", breaks)
+
+
+def commands() -> CommandListener:
+    """A span for each command on a collection of MongoDB, begun and ended by pymongo's own events."""
+    from pymongo.monitoring import CommandListener as Base
+
+    class Commands(Base):
+        def __init__(self) -> None:
+            self._begun: dict[int, Span] = {}
+
+        def started(self, event: CommandStartedEvent) -> None:
+            collection = event.command.get(event.command_name)
+            if _tracer is None or not isinstance(collection, str):
+                return
+            from opentelemetry.trace import SpanKind
+
+            attributes = {
+                "db.system.name": "mongodb",
+                "db.namespace": event.database_name,
+                "db.collection.name": collection,
+                "db.operation.name": event.command_name,
+            }
+            name = f"{event.command_name} {collection}"
+            self._begun[event.request_id] = _tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+        def succeeded(self, event: CommandSucceededEvent) -> None:
+            if begun := self._begun.pop(event.request_id, None):
+                begun.end()
+
+        def failed(self, event: CommandFailedEvent) -> None:
+            if begun := self._begun.pop(event.request_id, None):
+                begun.set_attribute("error.type", event.failure.get("codeName") or "_OTHER")
+                begun.end()
+
+    return Commands()
 
 
 def _late_exporter() -> SpanExporter:
