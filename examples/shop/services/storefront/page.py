@@ -16,7 +16,7 @@ def _hashes(element: bytes) -> str:
     return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(each).digest()).decode()}'" for each in inside)
 
 
-POLICY = "; ".join(
+_POLICY = "; ".join(
     (
         "default-src 'none'",
         f"style-src {_hashes(b'style')}",
@@ -29,3 +29,5 @@ POLICY = "; ".join(
         "require-trusted-types-for 'script'",
     )
 )
+
+HEADERS = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff", "cache-control": "no-cache"}

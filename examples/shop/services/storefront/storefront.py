@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from greenfield_kit.app import Service
 from greenfield_kit.http import CalleeError
-from page import CONTENT, POLICY
+from page import CONTENT, HEADERS
 
 service = Service("storefront")
 purchases = service.postgres("purchases")
@@ -58,7 +58,7 @@ class Progress(BaseModel):
 @app.get("/", include_in_schema=False)
 async def page() -> Response:
     """The shop for people."""
-    return Response(CONTENT, media_type="text/html", headers={"content-security-policy": POLICY})
+    return Response(CONTENT, media_type="text/html", headers=HEADERS)
 
 
 @app.post("/api/orders", status_code=201)
