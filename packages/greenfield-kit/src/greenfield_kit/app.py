@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
-TRIES, FIRST_PAUSE_S = 5, 0.2  # of a handler, before a message is passed over
+TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10, 0.2, 5.0  # of a handler: a store that restarts costs no message
 
 Check = Callable[[], Awaitable[Any]]
 Taken = TypeVar("Taken", bound="Handler")
@@ -206,4 +206,4 @@ async def _handle(topic: str, handler: Handler, value: bytes, headers: dict[str,
         log.error(words, exc_info=outcome, extra={"topic": topic, "attempt": attempt})
         if not last:
             await asyncio.sleep(pause)
-            pause *= 2
+            pause = min(2 * pause, LONGEST_PAUSE_S)
