@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "start", "idle")
+NAMES = ("cli", "start", "idle", "request", "telemetry")
 
 
 def main() -> None:

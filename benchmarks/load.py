@@ -63,9 +63,7 @@ class Generator:
 
     program: str
 
-    def start(
-        self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0
-    ) -> subprocess.Popen[str]:
+    def start(self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0) -> subprocess.Popen[str]:
         """The load, under way; ``result`` waits for it. At a rate of 0 each connection asks as soon as it may."""
         paced = ["-seconds", str(seconds), "-connections", str(connections), "-rate", str(rate)]
         return subprocess.Popen([self.program, *target.arguments(), *paced], stdout=subprocess.PIPE, text=True)

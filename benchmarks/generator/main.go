@@ -163,10 +163,14 @@ func dial(settings *tls.Config) (net.Conn, error) {
 		network, where = "unix", strings.TrimPrefix(where, "unix:")
 	}
 	dialer := net.Dialer{Timeout: patience}
-	if settings != nil {
-		return tls.DialWithDialer(&dialer, network, where, settings)
+	if settings == nil {
+		return dialer.Dial(network, where)
 	}
-	return dialer.Dial(network, where)
+	connection, err := tls.DialWithDialer(&dialer, network, where, settings)
+	if err != nil {
+		return nil, err // and no nil *tls.Conn, which as a net.Conn would be something
+	}
+	return connection, nil
 }
 
 // Answer reads one response whole; an error where it is none, or tells of one.
