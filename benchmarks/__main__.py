@@ -9,12 +9,13 @@ import os
 from benchmarks.result import Result
 
 NAMES = ("cli", "start", "idle", "request", "telemetry")
+LONG = ("soak",)  # by name only
 
 
 def main() -> None:
     """Prints each figure as soon as it is measured."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("name", nargs="?", choices=NAMES)
+    parser.add_argument("name", nargs="?", choices=(*NAMES, *LONG))
     parser.add_argument("--format", choices=("text", "json"), default="text")
     arguments = parser.parse_args()
     for name in (arguments.name,) if arguments.name else NAMES:
