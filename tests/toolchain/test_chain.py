@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from greenfield.toolchain.chain import Toolchain, default_cache
 from greenfield.toolchain.lock import Lock
 from greenfield.toolchain.progress import Silent
 from greenfield.toolchain.sources import Fetchers
-from greenfield.toolchain.workshop import Fetched, Workshop
+from greenfield.toolchain.workshop import Commands, Fetched, Manners, Workshop
 from toolchain import fake_registry
 from toolchain.fake_registry import LANTERN, FolderRegistry, left_in_staging
 
@@ -175,6 +176,60 @@ def test_what_the_lock_does_not_know_is_held_to_its_first_fetch(registry: Folder
     registry.publish("lantern", "#!/bin/sh\necho burgled\n")
     with pytest.raises(ToolError, match="was recorded"):
         registry.toolchain(cache).obtain([LANTERN])
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "sh failed: No space left on device"),
+        (1, "sh failed: x.go:7:2: undefined: lamp"),
+        (2, "sh was ended by SIGKILL"),
+    ],
+)
+def test_a_client_that_fails_is_told_in_its_own_words(cache: Path, number: int, said: str) -> None:
+    """The line that names the fault; a full disk by name, however the program writes it; the signal that ended it."""
+    script = (
+        "echo 'write /x: No space left on device' >&2; exit 1",
+        "echo '# lantern\nx.go:7:2: undefined: lamp' >&2; exit 1",
+        "kill -9 $$",
+    )
+    with pytest.raises(ToolError) as raised:
+        Commands(threading.Event(), lambda: None).run(("sh", "-c", script[number]), Path("/"), {}, Manners())
+    assert raised.value.message == said
+
+
+def test_a_compiler_without_space_ends_the_search(cache: Path) -> None:
+    """Go writes it small; no other source would do better."""
+
+    def build(source: Wheel, workshop: Workshop) -> Fetched:
+        workshop.run("sh", "-c", "echo 'write /x: no space left on device' >&2; exit 1")
+        raise AssertionError
+
+    tool = Tool(name="lantern", sources=(Wheel("lantern", "1"), Wheel("torch", "1")))
+    with pytest.raises(CacheError, match="no space left"):
+        Toolchain(cache, Silent(), lock=Lock(), fetchers=Fetchers({Wheel: build})).obtain([tool])
+    assert left_in_staging(cache) == []
+
+
+def test_a_client_dies_with_who_waits_for_it(tmp_path: Path) -> None:
+    """kill -9 of the fetching process leaves nothing that still builds."""
+    words = "import pathlib, threading; from greenfield.toolchain.workshop import Commands, Manners; "
+    words += "Commands(threading.Event(), lambda: None).run("
+    words += "('sh', '-c', 'echo $$ > pid; exec sleep 60'), pathlib.Path('.'), {}, Manners())"
+    waiting = subprocess.Popen([sys.executable, "-c", words], cwd=tmp_path)
+    until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text().strip()))
+    pid = int((tmp_path / "pid").read_text())
+    waiting.kill()
+    waiting.wait()
+    until(lambda: not alive(pid))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "manifest", "garbled manifest", "rewritten"])
