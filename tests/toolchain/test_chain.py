@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
@@ -98,7 +99,7 @@ def test_a_whole_set_on_path_is_used(
         ({}, "lantern, wick are not on PATH"),
     ],
 )
-def test_programs_on_path_that_do_not_fit_are_ignored(
+def test_programs_on_path_that_do_not_fit_are_passed_over(
     programs: dict[str, str],
     reason: str,
     registry: FolderRegistry,
@@ -112,6 +113,39 @@ def test_programs_on_path_that_do_not_fit_are_ignored(
     assert finding.installation is None
     assert reason in finding.refusals[0]
     assert registry.toolchain(cache).obtain([ON_PATH])["lantern"].source == "wheel lantern 1.0"
+    later = registry.toolchain(cache).find([ON_PATH])["lantern"]
+    assert later.installation is not None
+    assert (reason in later.passed_over) is bool(programs)  # what is there and not used is told from then on, too
+
+
+def test_programs_that_are_never_taken_from_path_are_told_where_there_are_some(
+    registry: FolderRegistry, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever version they are; they are not even asked."""
+    tool = dataclasses.replace(LANTERN, programs=("lantern", "wick"), never_from_path="ours is brighter")
+    assert registry.toolchain(cache).find([tool])["lantern"].passed_over == ""
+    put_on_path(tmp_path / "bin", monkeypatch, lantern="lit 2.1")
+    found = registry.toolchain(cache).find([tool])["lantern"]
+    assert found.passed_over == f"{tmp_path}/bin/lantern is never used: ours is brighter"
+    assert registry.toolchain(cache).obtain([tool])["lantern"].source == "wheel lantern 1.0"
+
+
+def test_what_runs_a_tool_is_there_with_it_and_only_then(
+    registry: FolderRegistry, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jars come with a Java; the same program as PATH has it needs none."""
+
+    def jars(source: Maven, workshop: Workshop) -> Fetched:
+        (workshop.tree / "libs").mkdir()
+        return Fetched("1.0", {})
+
+    tool = Tool("opera", (Maven(("a:opera:1.0",), needs=(LANTERN,)),), ("opera",), VersionRule("opera", (), r"(\d.*)"))
+    toolchain = Toolchain(cache, Silent(), lock=Lock(), fetchers=Fetchers({Wheel: registry.fetch, Maven: jars}))
+    assert set(toolchain.find([tool])) == {"opera", "lantern"}
+    assert toolchain.obtain([tool])["lantern"].programs["lantern"].endswith("bin/lantern")
+    put_on_path(tmp_path / "bin", monkeypatch, opera="1.1")
+    assert {name: found.source for name, found in toolchain.obtain([tool]).items()} == {"opera": "PATH"}
+    assert set(toolchain.find([tool])) == {"opera"}
 
 
 def test_a_set_scattered_over_path_is_ignored(
