@@ -43,6 +43,9 @@ fix: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+soak: setup
+	$(BIN)/python -m benchmarks soak
+
 requirements: setup
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --generate-hashes --python-version 3.11 requirements/dev.in -o requirements/dev.txt --custom-compile-command "make requirements"
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --generate-hashes --python-version 3.11 requirements/bootstrap.in -o requirements/bootstrap.txt --custom-compile-command "make requirements"
