@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from support import custom_resources as definitions
+from support import pretended_operators
 from support.control_plane import Cluster, running
 
-FIXTURES = {"cluster", "custom_resources", "bare_cluster"}
+FIXTURES = {"cluster", "custom_resources", "answering_operators", "bare_cluster"}
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -34,6 +35,13 @@ def custom_resources(cluster: Cluster) -> Cluster:
     """The same with the resource definitions of every operator."""
     definitions.install(cluster)
     return cluster
+
+
+@pytest.fixture(scope="session")
+def answering_operators(custom_resources: Cluster) -> Cluster:
+    """The same, and whatever an operator would look after is ready soon; from here on in every test of the run."""
+    pretended_operators.start(custom_resources)
+    return custom_resources
 
 
 @pytest.fixture(scope="session")
