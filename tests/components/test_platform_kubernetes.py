@@ -71,10 +71,10 @@ def test_roles_are_bound_to_the_platforms_own_groups() -> None:
     assert {verb for rule in rules("viewer") for verb in rule["verbs"]} == {"get", "list", "watch"}
 
 
-def test_proxies_tell_their_spans_as_many_as_programs_do() -> None:
-    """The share that was declared; nothing where telemetry is off, but a line for what was refused."""
+def test_proxies_tell_all_their_spans_for_the_collectors_to_judge() -> None:
+    """Whatever share is to be kept; nothing where telemetry is off, but a line for what was refused."""
     spec = rendered("telemetry: {sample: 0.25}\nservices: {}\n")["Telemetry/default"]["spec"]
-    assert spec["tracing"] == [{"providers": [{"name": "shop-otel"}], "randomSamplingPercentage": 25.0}]
+    assert spec["tracing"] == [{"providers": [{"name": "shop-otel"}], "randomSamplingPercentage": 100}]
     off = rendered(NOTHING)["Telemetry/default"]["spec"]
     assert "tracing" not in off
     assert off["accessLogging"]

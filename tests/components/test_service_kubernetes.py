@@ -144,9 +144,10 @@ def test_a_changed_environment_makes_new_pods() -> None:
 
 def test_telemetry_goes_through_the_mesh_under_the_pods_own_name() -> None:
     """And nowhere where there is none."""
-    text = f"services:\n  front: {{app: 'a:app', {IMAGE}}}"
-    found = rendered(text)
+    text = f"services:\n  front: {{app: 'a:app', {IMAGE}}}\n"
+    found = rendered(f"telemetry: {{sample: 0.1}}\n{text}")
     assert found["ConfigMap/front"]["data"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4317"
+    assert found["ConfigMap/front"]["data"]["OTEL_TRACES_SAMPLER_ARG"] == "1"  # collectors judge whole traces
     attributes = variables(found, "Deployment/front")["OTEL_RESOURCE_ATTRIBUTES"]["value"]
     assert "service.instance.id=$(POD_NAME)" in attributes
     assert "./collector.shop.svc.cluster.local" in found["Sidecar/front"]["spec"]["egress"][0]["hosts"]

@@ -149,12 +149,15 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
     }
     endpoint = f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}"
     attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
-    variables = sdk(plan, service.name, endpoint, attributes) | tls
+    variables = sdk(service.name, endpoint, sampled(plan), attributes) | tls
     return {name: text(value) for name, value in variables.items()}
 
 
-def sdk(plan: Plan, service: str, endpoint: str, attributes: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an OpenTelemetry SDK that tells ``endpoint``; attributes without a value are left out."""
+def sdk(service: str, endpoint: str, share: float, attributes: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an OpenTelemetry SDK that tells ``endpoint``, and begins ``share`` of the traces itself.
+
+    Attributes without a value are left out.
+    """
     return {
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
@@ -165,7 +168,7 @@ def sdk(plan: Plan, service: str, endpoint: str, attributes: Mapping[str, str]) 
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_PROPAGATORS": "tracecontext,baggage",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-        "OTEL_TRACES_SAMPLER_ARG": f"{sampled(plan):g}",
+        "OTEL_TRACES_SAMPLER_ARG": f"{share:g}",
     }
 
 

@@ -11,7 +11,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.programs import istio
 from greenfield.programs.certificates import CERT_MANAGER, Authority, issuer
 from greenfield.programs.neighbours import DNS, settings_of
-from greenfield.programs.telemetry import COLLECTOR, collectors, sampled
+from greenfield.programs.telemetry import COLLECTOR, collectors
 
 POD_SECURITY: Final = "restricted"
 POD_SECURITY_VERSION: Final = "v1.33"
@@ -109,9 +109,9 @@ def _mesh(plan: Plan) -> Iterator[Manifest]:
 
 
 def _told(plan: Plan) -> dict[str, Any]:
-    """Spans of every request that is traced, a line for each that failed or was refused."""
+    """Spans of every request, since collectors judge whole traces; a line for each that failed or was refused."""
     failed = {"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 400"}}
-    spans = {"providers": [{"name": istio.tracer(plan)}], "randomSamplingPercentage": sampled(plan) * 100}
+    spans = {"providers": [{"name": istio.tracer(plan)}], "randomSamplingPercentage": 100}
     return {**({"tracing": [spans]} if collectors(plan) else {}), "accessLogging": [failed]}
 
 
