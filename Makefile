@@ -31,7 +31,7 @@ check: setup
 test: check
 	$(BIN)/python -m pytest
 
-# The first time it builds the control plane and the operators, half an hour of one core, out of everybody's way.
+# The first time it builds a control plane and operators from their Go modules: half an hour, out of everybody's way.
 test-cluster: setup
 	PYTHONPATH=tests nice -n 19 $(BIN)/python -m support.kubernetes_tools
 	$(BIN)/python -m pytest -m cluster
