@@ -35,7 +35,7 @@ def test_an_order_becomes_an_invoice_an_event_and_a_notification(shop: Platform)
     identity = order(shop, customer="Zoë 🌿")
     found = wait_complete(shop, identity)
     assert [(each["type"], each["subject"]) for each in found["activity"]] == [("invoice.written", identity)]
-    (told,) = wait_for("the notification", partial(notified, shop, identity))
+    (told,) = wait_for("the notification", partial(notified, shop, identity), 60)
     assert (told["customer"], told["invoice"], told["total"]) == ("Zoë 🌿", found["invoice"], 2 * 1900)
 
 
@@ -45,7 +45,7 @@ def test_an_order_that_comes_twice_has_one_invoice(shop: Platform) -> None:
     before = wait_complete(shop, identity)
     message = json.dumps({"id": identity, "customer": "ada", "total": 3800})
     published(shop, "storefront", "orders", identity, message)
-    wait_for("both notifications", lambda: len(notified(shop, identity)) == 2)
+    wait_for("both notifications", lambda: len(notified(shop, identity)) == 2, 60)
     assert {line["invoice"] for line in notified(shop, identity)} == {before["invoice"]}
     assert progress(shop, identity) == before
 
@@ -98,7 +98,7 @@ def test_one_trace_names_everything_on_the_way(shop: Platform) -> None:
     """Every service, the gateway, every store and every topic, in one tree without a gap or an error."""
     wait_telemetry(shop)
     identity = order(shop, sku="calathea")  # which nobody else asks for: it is in no cache
-    (line,) = wait_for("the notification", partial(notified, shop, identity))
+    (line,) = wait_for("the notification", partial(notified, shop, identity), 60)
     spans = wait_for("the whole trace", partial(whole, shop, line["trace_id"]), 40)
     ids = {span["spanID"] for span in spans}
     parents = [reference["spanID"] for span in spans for reference in span["references"]]
