@@ -110,7 +110,7 @@ class Tracing:
     def trace_id(self) -> str:
         """That of the trace at hand, as 32 hexadecimal digits; empty outside one."""
         if following := _following.get():
-            return following.split("-")[1]
+            return "" if following == _NOBODY else following.split("-")[1]
         context = trace.get_current_span().get_span_context()
         return f"{context.trace_id:032x}" if context.is_valid else ""
 
