@@ -30,10 +30,10 @@ def apply(declaration: Declaration, processes: Iterable[Process]) -> tuple[Proce
     for index, patch in enumerate(declaration.patches):
         if patch.target_platform != "local":
             continue
+        place = declaration.positions.get(("patches", index), Position(declaration.file, 1, 1))
         try:
-            patched = _applied(patch, patched)
+            patched = _applied(patch, patched, _told(patch, place))
         except _UnmatchedError as exc:
-            place = declaration.positions.get(("patches", index), Position(declaration.file, 1, 1))
             problems.append(
                 Problem(
                     file=place.file,
@@ -49,16 +49,25 @@ def apply(declaration: Declaration, processes: Iterable[Process]) -> tuple[Proce
     return patched
 
 
-def _applied(patch: Patch, processes: Sequence[Process]) -> tuple[Process, ...]:
+def _told(patch: Patch, place: Position) -> str:
+    """Where a patch stands, what it changes and why, for the day when that breaks something."""
+    reason = f", because: {patch.reason}" if patch.reason else ""
+    return f"{place.file}:{place.line}: {patch.target} at {patch.path}{reason}"
+
+
+def _applied(patch: Patch, processes: Sequence[Process], told: str) -> tuple[Process, ...]:
     match patch.target.split("/"):
         case ["Process", name]:
-            chosen = _named(name, processes)
-            return tuple(_set_field(process, patch) if process in chosen else process for process in processes)
+            chosen = {process.slot: _set_field(process, patch) for process in _named(name, processes)}
         case ["File", name, basename]:
-            chosen = _named(name, processes)
-            return tuple(_set_in(process, basename, patch) if process in chosen else process for process in processes)
+            chosen = {process.slot: _set_in(process, basename, patch) for process in _named(name, processes)}
         case _:
             raise _UnmatchedError("locally a target is Process/NAME or File/PROCESS/BASENAME")
+    return tuple(_noted(chosen[each.slot], told) if each.name == name else each for each in processes)
+
+
+def _noted(process: Process, told: str) -> Process:
+    return msgspec.structs.replace(process, patched="; ".join(filter(None, (process.patched, told))))
 
 
 def _named(name: str, processes: Sequence[Process]) -> list[Process]:
