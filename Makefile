@@ -12,8 +12,9 @@ setup: .venv/.ready
 .venv/.ready: requirements/bootstrap.txt requirements/dev.txt packages/greenfield/pyproject.toml packages/greenfield-kit/pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/bootstrap.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt requirements/bootstrap.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e packages/greenfield -e packages/greenfield-kit
+	$(BIN)/python -m compileall -q packages
 	touch $@
 
 up: setup
@@ -42,6 +43,9 @@ fix: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m benchmarks soak
 
 requirements: setup
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --generate-hashes --python-version 3.11 requirements/dev.in -o requirements/dev.txt --custom-compile-command "make requirements"

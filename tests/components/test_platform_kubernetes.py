@@ -82,7 +82,7 @@ def test_proxies_tell_all_their_spans_for_the_collectors_to_judge() -> None:
 
 def test_the_mesh_is_installed_with_the_provider_that_is_named() -> None:
     """Or proxies would tell nobody."""
-    found = {chart.name: chart for chart in charts(planned("services: {}\n"), CATALOGUE)}
+    found = {chart.name: chart for chart in charts(planned("services: {}\n"), CATALOGUE, ())}
     values = found["istiod"].values
     assert values["meshConfig.extensionProviders[0].name"] == "shop-otel"
     assert values["meshConfig.extensionProviders[0].opentelemetry.service"] == "collector.shop.svc.cluster.local"

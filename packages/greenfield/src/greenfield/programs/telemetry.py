@@ -120,7 +120,7 @@ def collectors(plan: Plan) -> Resource | None:
 
 
 def sampled(plan: Plan) -> float:
-    """The share of traces that is begun; 0 where there is no telemetry."""
+    """The share of traces that is begun here; on a cluster all are begun, and this share kept. 0 without telemetry."""
     found = collectors(plan)
     if found is None:
         return 0.0
@@ -149,14 +149,14 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
     }
     endpoint = f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}"
     attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
-    variables = sdk(service.name, endpoint, sampled(plan), attributes) | tls
+    variables = sdk(service.name, endpoint, attributes, sampled(plan)) | tls
     return {name: text(value) for name, value in variables.items()}
 
 
-def sdk(service: str, endpoint: str, share: float, attributes: Mapping[str, str]) -> dict[str, str]:
-    """The variables of an OpenTelemetry SDK that tells ``endpoint``, and begins ``share`` of the traces itself.
+def sdk(service: str, endpoint: str, attributes: Mapping[str, str], begun: float) -> dict[str, str]:
+    """The variables of an OpenTelemetry SDK that tells ``endpoint``; attributes without a value are left out.
 
-    Attributes without a value are left out.
+    ``begun`` is the share of traces that is begun where none is yet.
     """
     return {
         "OTEL_SERVICE_NAME": service,
@@ -168,7 +168,7 @@ def sdk(service: str, endpoint: str, share: float, attributes: Mapping[str, str]
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_PROPAGATORS": "tracecontext,baggage",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-        "OTEL_TRACES_SAMPLER_ARG": f"{share:g}",
+        "OTEL_TRACES_SAMPLER_ARG": f"{begun:g}",
     }
 
 

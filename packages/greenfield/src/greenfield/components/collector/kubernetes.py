@@ -21,11 +21,12 @@ from typing import Any
 
 from greenfield.components.collector.tiers import SERIES, Tier, tail_of, tiers
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount, Peer, Port
-from greenfield.model.plan import Plan, Resource, service_identity
+from greenfield.model.plan import Plan, Resource
 from greenfield.programs import pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate, secret_name
-from greenfield.programs.monitoring import client_tls, service_monitor, stack
-from greenfield.programs.neighbours import ISTIOD, scraped
+from greenfield.programs.istio import entry, meshed, principal, scope
+from greenfield.programs.monitors import client_tls, service_monitor, stack
+from greenfield.programs.neighbours import scraped
 from greenfield.programs.opentelemetry import OTLP, OWN, Program, config_map, service_account, template
 from greenfield.programs.scaling import METRICS_SERVER, autoscaler
 from greenfield.programs.telemetry import JAEGER, OTLP_PORT, PROMETHEUS, internal
@@ -46,12 +47,9 @@ def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG00
 
 
 def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
-    """Whoever has a sidecar may send; front, tail and Jaeger in a row; Prometheus reads."""
+    """Front, tail and Jaeger in a row; Prometheus reads. That whoever has a sidecar may send is theirs to say."""
     made = tiers(resource, plan)
-    for sender in _senders(plan):
-        if entered := cluster.doors.get(sender.name):
-            yield Allow(entered.peer, _peer(resource.name, plan), (Port(OTLP),), f"{sender.name} tells of itself")
-    yield Allow(_peer(resource.name, plan), ISTIOD, (Port(15012),), "its sidecar is told by istiod")
+    yield from meshed(_peer(resource.name, plan), plan, cluster)
     for tier in made:
         peer = _peer(tier.name, plan)
         yield scraped(peer, OWN, *([SERIES] if tier.holds else []))
@@ -77,10 +75,6 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
         yield from _tier(resource, tier, plan, cluster)
 
 
-def _senders(plan: Plan) -> tuple[Resource, ...]:
-    return (*plan.of_kind("service"), *plan.of_kind("gateway"))
-
-
 def _peer(name: str, plan: Plan) -> Peer:
     return Peer(pods.labels(plan, name), name=name)
 
@@ -101,7 +95,7 @@ def _tier(resource: Resource, tier: Tier, plan: Plan, cluster: Cluster) -> Itera
     if tier.replicas.high > 1:
         yield pods.disruption_budget(tier.name, labels)
     if tier.hears:
-        yield _scope(tier, labels)
+        yield scope(tier.name, labels, (), plan)  # what it sends goes past its sidecar
     yield _monitor(tier, labels, cluster)
 
 
@@ -170,40 +164,13 @@ def _workload(tier: Tier, program: Program, plan: Plan) -> Manifest:
 
 def _admission(resource: Resource, plan: Plan) -> Manifest:
     """Exactly what is declared may send, and nothing but spans and series."""
-    accounts = [
-        *(service.name for service in plan.of_kind("service")),
-        *(f"{gateway.name}-istio" for gateway in plan.of_kind("gateway")),
-    ]
+    senders = (*plan.of_kind("service"), *plan.of_kind("gateway"))
     exported = [f"/{_SERVICES}.{signal}/Export" for signal in ("trace.v1.TraceService", "metrics.v1.MetricsService")]
-    return {
-        "apiVersion": "security.istio.io/v1",
-        "kind": "AuthorizationPolicy",
-        "metadata": {"name": resource.name},
-        "spec": {
-            "selector": {"matchLabels": pods.labels(plan, resource.name)},
-            "action": "ALLOW",
-            "rules": [
-                {
-                    "from": [{"source": {"principals": [_principal(plan, account) for account in accounts]}}],
-                    "to": [{"operation": {"ports": [str(OTLP)], "methods": ["POST"], "paths": exported}}],
-                }
-            ],
-        },
+    rule = {
+        "from": [{"source": {"principals": [principal(sender.identity) for sender in senders]}}],
+        "to": [{"operation": {"ports": [str(OTLP)], "methods": ["POST"], "paths": exported}}],
     }
-
-
-def _principal(plan: Plan, account: str) -> str:
-    return service_identity(plan.name, account).removeprefix("spiffe://")
-
-
-def _scope(tier: Tier, labels: dict[str, str]) -> Manifest:
-    """Its sidecar hears of nobody: what it sends goes past it."""
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "Sidecar",
-        "metadata": {"name": tier.name},
-        "spec": {"workloadSelector": {"labels": labels}, "egress": [{"hosts": ["istio-system/*"]}]},
-    }
+    return entry(resource.name, pods.labels(plan, resource.name), [rule])
 
 
 def _monitor(tier: Tier, labels: dict[str, str], cluster: Cluster) -> Manifest:

@@ -17,7 +17,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.model.quantity import seconds
 from greenfield.programs import pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate
-from greenfield.programs.monitoring import NAMESPACE, service_monitor, stack
+from greenfield.programs.monitors import NAMESPACE, service_monitor, stack
 from greenfield.programs.neighbours import GRAFANA, scraped
 from greenfield.programs.opentelemetry import (
     CERTIFICATE,

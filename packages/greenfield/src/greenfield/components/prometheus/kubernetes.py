@@ -16,8 +16,7 @@ from greenfield.components.prometheus.dashboards import config_map
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount
 from greenfield.model.plan import Plan, Resource
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate
-from greenfield.programs.monitoring import API, pod_monitor, selected, stack
-from greenfield.programs.neighbours import scraped
+from greenfield.programs.monitors import API, selected_by, stack
 from greenfield.programs.telemetry import StoreSettings, internal
 
 AGENT, ENVOY = 15020, 15090  # the port of the agent, which no container declares, and of Envoy, which one does
@@ -35,10 +34,8 @@ def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG00
 
 
 def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:  # noqa: ARG001
-    """Prometheus reads every sidecar, and the gateway."""
-    for told in (*plan.of_kind("service"), *plan.of_kind("gateway")):
-        if entered := cluster.doors.get(told.name):
-            yield scraped(entered.peer, AGENT)
+    """None: whoever has series says that Prometheus may read them."""
+    return ()
 
 
 def charts(resource: Resource, plan: Plan) -> Iterable[Chart]:
@@ -55,13 +52,23 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     """What it shows itself with, whom it reads in the mesh, the alerts, and the dashboard."""
     leaf = Leaf(internal(resource.name), resource.name, resource.identity, authority="platform")
     yield certificate(leaf, plan)
-    yield pod_monitor("mesh", {}, [_sidecars()], cluster)
+    yield _mesh(cluster)
     yield _rules(resource, plan, cluster)
     yield config_map(resource.name, plan)
 
 
-def _sidecars() -> dict[str, Any]:
-    """Every pod that has Envoy's port, at its agent's; ``job`` is the resource, as it is on one machine."""
+def _mesh(cluster: Cluster) -> Manifest:
+    """Every pod that has Envoy's port, at its agent's."""
+    return {
+        "apiVersion": API,
+        "kind": "PodMonitor",
+        "metadata": {"name": "mesh", "labels": selected_by(cluster)},
+        "spec": {"selector": {}, "podMetricsEndpoints": [_agent()]},
+    }
+
+
+def _agent() -> dict[str, Any]:
+    """``job`` is the resource, as it is on one machine."""
     names = ("app_kubernetes_io_name", "gateway_networking_k8s_io_gateway_name")
     return {
         "port": _PORT,
@@ -91,6 +98,6 @@ def _rules(resource: Resource, plan: Plan, cluster: Cluster) -> Manifest:
     return {
         "apiVersion": API,
         "kind": "PrometheusRule",
-        "metadata": {"name": resource.name, "labels": selected(cluster)},
+        "metadata": {"name": resource.name, "labels": selected_by(cluster)},
         "spec": {"groups": [{"name": plan.name, "rules": [rule(alert, plan) for alert in alerts(plan)]}]},
     }

@@ -92,10 +92,7 @@ class Workload:
         return variables | {name: (value,) for name, value in self.settings.env.items()}
 
     def _exporting(self) -> dict[str, str]:
-        """To the collectors, through the mesh: all traces, since they judge them when they are whole.
-
-        The pod's name stands for the replica's.
-        """
+        """To the collectors, through the mesh; the pod's name stands for the replica's."""
         if collectors(self.plan) is None:
             return {"OTEL_SDK_DISABLED": "true"}
         door = self.cluster.doors[COLLECTOR]
@@ -105,7 +102,7 @@ class Workload:
             "k8s.namespace.name": self.plan.name,
             "k8s.pod.name": "$(POD_NAME)",
         }
-        return sdk(self.name, f"http://{door.host}:{door.ports[OTLP_PORT]}", 1.0, attributes)
+        return sdk(self.name, f"http://{door.host}:{door.ports[OTLP_PORT]}", attributes, begun=1.0)
 
     def of_itself(self) -> list[dict[str, Any]]:
         """Variables that only the pod knows: what it is called."""
