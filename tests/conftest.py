@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+pytest_plugins = ["support.cluster_fixtures"]
+
 settings.register_profile("greenfield", deadline=None, database=None, derandomize=True)
 settings.load_profile("greenfield")

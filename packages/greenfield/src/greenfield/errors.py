@@ -3,7 +3,9 @@
     GreenfieldError
     ├── UserError                 exit 2: what was typed or declared is wrong
     │   ├── DeclarationError      the file: carries every problem found, each with its position
-    │   └── ArgumentError         the command line
+    │   ├── ArgumentError         the command line
+    │   ├── OutputError           the folder for files is not ours, or cannot be written
+    │   └── UnsealedError         secrets that the target wants are not sealed for it yet
     ├── PlatformError             exit 1: this machine or a running program failed
     │   ├── ToolError             a program cannot be found, fetched or trusted
     │   ├── ClaimError            a port, certificate, secret or directory cannot be had
@@ -71,6 +73,14 @@ class DeclarationError(UserError):
 
 class ArgumentError(UserError):
     """The command line is wrong."""
+
+
+class OutputError(UserError):
+    """A folder that was named for files is not ours, or cannot be written; it is as it was."""
+
+
+class UnsealedError(UserError):
+    """Secrets that the target wants are not sealed for it yet."""
 
 
 class PlatformError(GreenfieldError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import click
 
@@ -34,10 +34,14 @@ def check(options: Options) -> None:
 
 @click.command()
 @with_formats("text", "json", "mermaid")
-def plan(options: Options) -> None:
+@click.option("--against", metavar="REV", help="Say what anyone may do that could not at a revision of git.")
+def plan(options: Options, against: str | None) -> None:
     """Show the graph, the grants and the parity; mermaid is a flowchart, as Markdown viewers draw it."""
     from greenfield.plan import show
 
+    if against is not None:
+        _against(options, against)
+        return
     planned = read_plan(options).plan
     if options.format == "mermaid":
         emit(show.as_mermaid(planned))
@@ -47,6 +51,22 @@ def plan(options: Options) -> None:
         emit(show.as_text(replace(planned, warnings=())))
         for warning in (*planned.warnings, *planned.refusals):
             say(f"{click.style('warning', fg='yellow')}: {warning}")
+
+
+def _against(options: Options, revision: str) -> None:
+    from greenfield.cli.revision import read_plan_at
+    from greenfield.plan.access import difference, rights
+
+    after, before = read_plan(options), read_plan_at(options, revision)
+    found = difference(rights(before.plan, before.catalogue), rights(after.plan, after.catalogue))
+    if options.json:
+        both = {"gained": found.gained, "lost": found.lost}
+        emit_json({"against": revision} | {key: [asdict(right) for right in listed] for key, listed in both.items()})
+        return
+    for sentence in found.sentences():
+        emit(click.style(sentence, fg="yellow" if " may now " in sentence else None))
+    if not found.sentences():
+        emit(f"nobody may do more or less than at {revision}")
 
 
 @click.command()

@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("members", "A one-off process with the wiring and identity of a service."),
     "verify": Entry("assurance", "Prove that every edge works and everything else is refused."),
     "explain": Entry("assurance", "Why A may, or may not, reach B."),
+    "render": Entry("render", "What Kubernetes is to hold, as files or on stdout."),
+    "secrets": Entry("secrets", "Secrets for Kubernetes: list them, seal them."),
     "tools": Entry("machine", "The programs and where they came from."),
     "doctor": Entry("machine", "What is wrong with this machine, and the fix."),
 }

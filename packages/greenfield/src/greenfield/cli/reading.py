@@ -29,9 +29,12 @@ class Planned:
     catalogue: Catalogue
 
 
-def read_source(file: Path) -> Source:
-    """The text of a declaration; a problem where there is none, or it is no text."""
-    content = _content(file)
+def read_source(file: Path, content: bytes | None = None) -> Source:
+    """The text of a declaration; a problem where there is none, or it is no text.
+
+    ``content`` is what the file held at another time, when there were other folders.
+    """
+    past, content = content is not None, _content(file) if content is None else content
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -46,7 +49,7 @@ def read_source(file: Path) -> Source:
         return _resolved(root / path)
 
     def folder_exists(path: str) -> bool:
-        return (folder := leads(path)) is not None and folder.is_dir()
+        return past or ((folder := leads(path)) is not None and folder.is_dir())
 
     def stays_inside(path: str) -> bool:
         folder = leads(path)
@@ -93,9 +96,14 @@ def _near(file: Path) -> str:
     return f"did you mean {found[0]!r}?" if found else "`greenfield init` writes one"
 
 
-def read_declaration(options: Options, default_environment: str | None = None) -> Declaration:
-    """The asked environment; where none was asked for, the default one if the file has it, else the base."""
-    reader = Reader(read_source(options.file), catalogue())
+def read_declaration(
+    options: Options, default_environment: str | None = None, content: bytes | None = None
+) -> Declaration:
+    """The asked environment; where none was asked for, the default one if the file has it, else the base.
+
+    ``content`` is what the file held at another time.
+    """
+    reader = Reader(read_source(options.file, content), catalogue())
     known, environment = reader.environments, options.environment
     if environment is None:
         return reader.read(default_environment if default_environment in known else None)
@@ -105,6 +113,11 @@ def read_declaration(options: Options, default_environment: str | None = None) -
         hint = f"did you mean {found[0]!r}?" if found else there
         raise ArgumentError(f"there is no environment {environment!r}", hint=hint)
     return reader.read(environment)
+
+
+def environments(options: Options) -> tuple[str, ...]:
+    """The names of the overlays, in the order of the file, as far as it can be read."""
+    return Reader(read_source(options.file), catalogue()).environments
 
 
 def read_plan(

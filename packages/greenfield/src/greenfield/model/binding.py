@@ -22,9 +22,14 @@ class Binding:
     parts: Mapping[str, Content]
 
 
+def joined(one: Binding, other: Binding) -> Binding:
+    """One binding for several accesses to the same thing: a consumer that also produces."""
+    return Binding(one.url, {**one.parts, **other.parts})
+
+
 @dataclass(frozen=True)
 class Leaf:
-    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file.
+    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file; empty: none does.
 
     ``issue`` is another whenever the certificate is; the paths stay.
     """

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from greenfield.model.binding import Binding, Where
 from greenfield.model.declaration import KeyPath, Section
 from greenfield.model.local import Claim, Process, Site, Task
+from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount
 from greenfield.model.plan import Edge, Member, Part, Plan, Resource, Sum, platform_identity, service_identity
 from greenfield.model.proof import Proofs
 
@@ -41,6 +42,15 @@ class Context:
         return platform_identity(self.platform, role)
 
 
+@dataclass(frozen=True)
+class Gap:
+    """A key that may be left out, but not for Kubernetes: where it would stand in the settings, and what to do."""
+
+    path: KeyPath
+    message: str
+    hint: str
+
+
 class LocalSide(Protocol):
     """The ``local`` module of a component. Both functions are pure."""
 
@@ -54,10 +64,26 @@ class LocalSide(Protocol):
 
 
 class KubernetesSide(Protocol):
-    """The ``kubernetes`` module of a component."""
+    """The ``kubernetes`` module of a component. All functions are pure."""
 
-    def manifests(self, resource: Resource, plan: Plan) -> Iterable[Mapping[str, Any]]:
-        """The manifests of the resource, plain dicts that read like the YAML they become."""
+    def door(self, resource: Resource, plan: Plan) -> Door | None:
+        """How it is entered, by edge or by the platform itself; None where nobody does, or nothing of it runs there."""
+        ...
+
+    def mount(self, service: str, resource: Resource, plan: Plan) -> Mount:
+        """The files by which a service enters; empty where it needs none."""
+        ...
+
+    def allows(self, resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
+        """What it needs of the network for reasons of its own. What follows from edges is not repeated here."""
+        ...
+
+    def charts(self, resource: Resource, plan: Plan) -> Iterable[Chart]:
+        """What must be installed on the cluster before."""
+        ...
+
+    def manifests(self, resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Manifest]:
+        """The manifests of the resource, in the order in which a person would apply them."""
         ...
 
 
@@ -77,6 +103,14 @@ def _no_urls(resource: Resource, site: Site) -> Mapping[str, str]:  # noqa: ARG0
     return {}
 
 
+def _accepts_anything(resource: Resource) -> Iterable[str]:  # noqa: ARG001
+    return ()
+
+
+def _no_gaps(resource: Resource) -> Iterable[Gap]:  # noqa: ARG001
+    return ()
+
+
 def _no_sums(resource: Resource, plan: Plan) -> Iterable[Sum]:  # noqa: ARG001
     return ()
 
@@ -89,8 +123,9 @@ class Component:
     may name, from the settings alone. ``reserved`` are names that the program keeps for itself: no service that uses
     it, and none of its parts, may have one. ``singleton``: the name of the one resource of a section that holds no
     names (``gateway``, ``telemetry``). ``references`` lists the services that settings name outside ``uses``, each
-    with its key path inside them (a gateway's routes). ``sums`` tells what does not fit together in a whole plan.
-    ``urls`` are those that a browser opens, by a name for people.
+    with its key path inside them (a gateway's routes). ``accepts`` lists the requests that callers are narrowed to.
+    ``sums`` tells what does not fit together in a whole plan. ``urls`` are those that a browser opens, by a name for
+    people. ``gaps`` are what a resource does not say and Kubernetes needs.
     """
 
     kind: str
@@ -103,8 +138,10 @@ class Component:
     binding: Callable[[Resource, Edge, Where], Binding] = _no_binding
     reserved: frozenset[str] = frozenset()
     singleton: str = ""
+    accepts: Callable[[Resource], Iterable[str]] = _accepts_anything
     sums: Callable[[Resource, Plan], Iterable[Sum]] = _no_sums
     urls: Callable[[Resource, Site], Mapping[str, str]] = _no_urls
+    gaps: Callable[[Resource], Iterable[Gap]] = _no_gaps
 
     def local(self) -> LocalSide | None:
         """How it runs here; None while that is not built."""

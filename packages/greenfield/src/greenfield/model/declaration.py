@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from greenfield.errors import Problem
 
-Section = Literal["services", "datastores", "brokers", "gateway", "telemetry", "platform"]
+Section = Literal["services", "datastores", "brokers", "gateway", "telemetry", "kubernetes"]
 KeyPath = tuple[str | int, ...]
 
 

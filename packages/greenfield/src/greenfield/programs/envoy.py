@@ -23,11 +23,21 @@ UPSTREAM_TIME_HEADER = "x-envoy-upstream-service-time"  # on every answer that c
 IDLE_S = "300s"
 CONNECT_S = "1s"
 REQUEST_S = "30s"
+UPSTREAM_IDLE_S = "60s"
+MOST_CONNECTIONS, MOST_PENDING, MOST_REQUESTS = 1024, 1024, 4096  # of one caller to one service
+EJECT_AFTER = 10  # errors in a row, from one replica
+EJECT_INTERVAL_S = EJECT_FOR_S = "5s"
+EJECT_MOST = 50  # percent of the replicas
 DRAIN_S = 1.0  # how long callers' Envoys may take to notice that an endpoint has left, with a wide margin
 
 _TYPES = "type.googleapis.com/"
 _FILTERS = f"{_TYPES}envoy.extensions.filters"
 _TLS = f"{_TYPES}envoy.extensions.transport_sockets.tls.v3"
+_LIMITS = {
+    "max_connections": MOST_CONNECTIONS,
+    "max_pending_requests": MOST_PENDING,
+    "max_requests": MOST_REQUESTS,
+}
 _MARK = "\u0000"  # stands where the endpoints of an endpoints file go
 
 
@@ -45,6 +55,9 @@ _KEPT_STATS = (
 )
 """What is counted: all that anybody reads. Each series of each cluster costs memory and time at every scrape."""
 
+_SPANS_TOGETHER = {"tracing.opentelemetry.min_flush_spans": 100, "tracing.opentelemetry.flush_interval_ms": 1000}
+"""Spans are sent a hundred at a time, or each second: by five, as is the default, a call costs more than its spans."""
+
 
 def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequence[Config], cds: str = "") -> Config:
     """A whole configuration. ``admin`` is the path of its Unix socket; ``cds`` a file of more clusters."""
@@ -54,6 +67,7 @@ def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequ
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
         "stats_flush_on_admin": True,
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_KEPT_STATS)}}},
+        "layered_runtime": {"layers": [{"name": "ours", "static_layer": _SPANS_TOGETHER}]},
         "overload_manager": {"resource_monitors": [_most_connections(10_000)]},
     }
     if cds:
@@ -154,14 +168,12 @@ def mesh_cluster(service: str, identity: str, folder: str) -> Config:
         "connect_timeout": CONNECT_S,
         "eds_cluster_config": {"eds_config": _watched(endpoints_path(folder, service))},
         "transport_socket": _calling(folder, identity),
-        "circuit_breakers": {
-            "thresholds": [{"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096}]
-        },
+        "circuit_breakers": {"thresholds": [dict(_LIMITS)]},
         "outlier_detection": {
-            "consecutive_5xx": 10,
-            "interval": "5s",
-            "base_ejection_time": "5s",
-            "max_ejection_percent": 50,
+            "consecutive_5xx": EJECT_AFTER,
+            "interval": EJECT_INTERVAL_S,
+            "base_ejection_time": EJECT_FOR_S,
+            "max_ejection_percent": EJECT_MOST,
         },
         "typed_extension_protocol_options": _protocol({"http2_protocol_options": {}}),
     }
@@ -174,9 +186,7 @@ def local_cluster(name: str, at: tuple[str, int] | str) -> Config:
         "name": name,
         "type": "STATIC",
         "connect_timeout": CONNECT_S,
-        "circuit_breakers": {
-            "thresholds": [{"max_connections": 1024, "max_pending_requests": 1024, "max_requests": 4096}]
-        },
+        "circuit_breakers": {"thresholds": [dict(_LIMITS)]},
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": target}}]}],
@@ -189,7 +199,7 @@ def _protocol(explicit: Config) -> Config:
     return {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": f"{_TYPES}envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "common_http_protocol_options": {"idle_timeout": "60s"},
+            "common_http_protocol_options": {"idle_timeout": UPSTREAM_IDLE_S},
             "explicit_http_config": explicit,
         }
     }

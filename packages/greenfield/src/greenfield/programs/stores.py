@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from greenfield.errors import UnsupportedError
 from greenfield.model.local import Reconcile, Task
@@ -33,3 +33,7 @@ def one_node(resource: Resource, what: str) -> None:
             f"{resource.name} asks for {len(resource.members)} {what}; more than one node is not built yet locally.",
             hint=f"set `environments.local.datastores.{resource.name}.nodes: 1`",
         )
+
+
+HOLDS_DATA: Final = {"greenfield/holds": "data"}
+"""An annotation: whoever deletes this object deletes what people wrote."""

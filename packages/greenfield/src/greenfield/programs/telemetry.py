@@ -120,7 +120,7 @@ def collectors(plan: Plan) -> Resource | None:
 
 
 def sampled(plan: Plan) -> float:
-    """The share of traces that is begun; 0 where there is no telemetry."""
+    """The share of traces that is begun here; on a cluster all are begun, and this share kept. 0 without telemetry."""
     found = collectors(plan)
     if found is None:
         return 0.0
@@ -142,23 +142,34 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
     if (found := collectors(plan)) is None:
         return {"OTEL_SDK_DISABLED": text("true")}
     leaf = site.leaves[service.name]
-    attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
-    variables = {
-        "OTEL_SERVICE_NAME": service.name,
-        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    tls = {
         "OTEL_EXPORTER_OTLP_CERTIFICATE": leaf.ca,
         "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": leaf.certificate,
         "OTEL_EXPORTER_OTLP_CLIENT_KEY": leaf.key,
+    }
+    endpoint = f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}"
+    attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
+    variables = sdk(service.name, endpoint, attributes, sampled(plan)) | tls
+    return {name: text(value) for name, value in variables.items()}
+
+
+def sdk(service: str, endpoint: str, attributes: Mapping[str, str], begun: float) -> dict[str, str]:
+    """The variables of an OpenTelemetry SDK that tells ``endpoint``; attributes without a value are left out.
+
+    ``begun`` is the share of traces that is begun where none is yet.
+    """
+    return {
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "otlp",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_PROPAGATORS": "tracecontext,baggage",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-        "OTEL_TRACES_SAMPLER_ARG": f"{sampled(plan):g}",
+        "OTEL_TRACES_SAMPLER_ARG": f"{begun:g}",
     }
-    return {name: text(value) for name, value in variables.items()}
 
 
 # --- configuration of Go programs -----------------------------------------------------------------------------------

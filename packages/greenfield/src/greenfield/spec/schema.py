@@ -22,6 +22,7 @@ _SECTIONS: dict[Section, str] = {
     "brokers": "What passes messages on, by kind.",
     "gateway": "Where requests come in, and which service answers which path.",
     "telemetry": "Traces and metrics: on unless it is `off`.",
+    "kubernetes": "What the cluster is like that it is deployed to.",
 }
 _CHOICE = ("required", "oneOf")  # what an overlay need not say
 

@@ -17,7 +17,7 @@ from greenfield.spec.tree import Items, Node, Scalar, Table, words
 
 NAMED_SECTIONS: Final[tuple[Section, ...]] = ("services", "datastores", "brokers")
 MOST_THINGS: Final = 5_000  # in a section
-SINGLE_SECTIONS: Final[tuple[Section, ...]] = ("gateway", "telemetry")
+SINGLE_SECTIONS: Final[tuple[Section, ...]] = ("gateway", "telemetry", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,11 @@ class Things:
     _read: dict[tuple[KeyPath, int], tuple[Node, Thing]] = field(default_factory=dict)
 
     def all(self, root: Table, complaints: Complaints) -> list[Thing]:
-        """Everything that a merged tree declares, and what is always there."""
+        """Everything that a merged tree declares, and what is there unless it is switched off."""
         things = [thing for section in NAMED_SECTIONS for thing in self._named(section, root, complaints)]
         things += [
             thing for section in SINGLE_SECTIONS for thing in self._single(section, root.get(section), complaints)
         ]
-        things += [_as_it_comes(component, "platform") for component in self.catalogue.in_section("platform")]
         return things
 
     def _named(self, section: Section, root: Table, complaints: Complaints) -> list[Thing]:

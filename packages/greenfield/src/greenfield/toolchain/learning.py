@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from greenfield.model.tool import Debian, GoBuild, GoModule, Maven, Source, Tool, Wheel
+from greenfield.model.tool import GoBuild, GoModule, Source, Tool
 from greenfield.toolchain.chain import Toolchain
-from greenfield.toolchain.lock import Lock
+from greenfield.toolchain.lock import Lock, key_of
 from greenfield.toolchain.progress import Progress
 from greenfield.toolchain.sources.go import GO
 from greenfield.toolchain.sources.maven import MAVEN
@@ -33,13 +34,5 @@ def _quick(source: Source) -> Source:
 
 
 def _name(source: Source) -> str:
-    match source:
-        case Maven():
-            name = source.coordinates[0]
-        case Debian():
-            name = source.packages[0]
-        case Wheel():
-            name = source.package
-        case GoModule() | GoBuild():
-            name = source.module
-    return name.replace("/", "-").replace(":", "-")
+    """Of each version another: two of one package are two tools."""
+    return re.sub(r"[/:]", "-", key_of(source))

@@ -13,7 +13,6 @@ Settings = TelemetrySettings
 
 _OPEN = "its page on 127.0.0.1 is open to every process of this machine"
 _PARITY = {
-    COLLECTOR: Parity(),
     JAEGER: Parity("reduced", f"{_OPEN}; one store of files, and its source brings the API without the pages"),
     PROMETHEUS: Parity("reduced", f"{_OPEN}; one server"),
 }
@@ -32,9 +31,19 @@ def plan(name: str, settings: TelemetrySettings, context: Context) -> Iterable[R
             members=context.members(kind, count),
             settings=settings if kind == COLLECTOR else store,
             identity=context.platform_identity(kind),
-            parity=_PARITY[kind],
+            parity=_PARITY.get(kind, _collectors_here(settings)),
             brought_by="" if kind == COLLECTOR else COLLECTOR,
         )
+
+
+def _collectors_here(settings: TelemetrySettings) -> Parity:
+    """On a cluster a trace is judged when it is whole, and there may be more of them."""
+    asked, differs = Range.parse(settings.collectors), []
+    if settings.sample < 1:
+        differs.append("a trace is kept or not when it begins, errors included")
+    if asked.low < asked.high:
+        differs.append("the lower end of their range")
+    return Parity("reduced", "; ".join(differs)) if differs else Parity()
 
 
 COMPONENT = Component(

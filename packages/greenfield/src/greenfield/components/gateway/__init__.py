@@ -14,7 +14,7 @@ from greenfield.model.declaration import KeyPath
 from greenfield.model.local import Site
 from greenfield.model.plan import Parity, Resource
 from greenfield.programs.firewall import KIND as WAF
-from greenfield.programs.firewall import FirewallSettings
+from greenfield.programs.firewall import FirewallSettings, PlacedFirewall
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _PREFIX = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*")
@@ -27,7 +27,7 @@ def _host(value: str) -> str:
 
 
 def _prefix(value: str) -> str:
-    if not _PREFIX.fullmatch(value) or "//" in value or "/../" in f"{value}/":
+    if not _PREFIX.fullmatch(value) or re.search(r"//|/\.\.?(/|$)", value):
         raise ValueError(f"{value!r} is no path prefix: it begins with / and holds plain path characters")
     return value
 
@@ -81,8 +81,9 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
             name=WAF,
             kind=WAF,
             members=context.members(WAF, 1),
-            settings=settings.waf,
+            settings=PlacedFirewall.model_construct(host=settings.host, **dict(settings.waf)),  # read already
             identity=context.platform_identity(WAF),
+            needs=(name,),
             brought_by=name,
         )
     yield Resource(

@@ -18,6 +18,10 @@ from greenfield.programs.quantities import Duration, Size, TierName
 CLIENT_PORT = "client"
 """The listener of services; ``internal`` and ``controller`` are the brokers' own."""
 
+_PARITY = (
+    "here it is Kafka 3.9, on Kubernetes 4.3, where the operator issues certificates that bear a common name alone, "
+    "and no file of certificate and key in one"
+)
 _VOTERS = 3  # of a quorum, ZooKeeper's or KRaft's: the loss of one is survived; more only slow every commit
 
 
@@ -79,6 +83,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         identity=context.platform_identity(name),
         parts=tuple(parts(name, settings)),
         needs=(ensemble,) if brought else (),
+        parity=Parity("real", _PARITY),
     )
     if brought:
         yield Resource(
@@ -112,7 +117,7 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
         "TLS_CA": leaf.ca,
         "TLS_CERT": leaf.certificate,
         "TLS_KEY": leaf.key,
-        "TLS_PEM": leaf.pem,
+        **({"TLS_PEM": leaf.pem} if leaf.pem else {}),
     }
     if edge.access == "consume":
         wiring["GROUP"] = edge.source

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
 from greenfield.components.kafka import CLIENT_PORT, Settings
+from greenfield.components.kafka.configuration import durability, heap_mib
 from greenfield.components.kafka.roles import principal_of_platform, principal_rules
 from greenfield.errors import UnsupportedError
 from greenfield.model.binding import Leaf
@@ -31,7 +32,6 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.proof import client_tls
-from greenfield.model.quantity import TIERS
 from greenfield.programs import zookeeper
 from greenfield.programs.jvm import APACHE_KAFKA, JAVA, JavaProgram, console_log, properties
 
@@ -42,10 +42,6 @@ _CLASSES = str(PurePath(__file__).with_name("classes.txt"))
 # above zero only once this one has been admitted to the cluster. https://kafka.apache.org/protocol
 QUESTION = "\0\0\0\x0e\0\x03\0\x01gfld\xff\xff\0\0\0\0"
 ANSWER = r"(?s)gfld\x00\x00\x00[\x01-\x09]"
-
-# The heap's share of the tier: the rest is the page cache, where Kafka keeps what is read soon. Below 192 MiB the
-# broker's own caches do not fit.
-_HEAP_SHARE, _LEAST_HEAP_MIB = 4, 192
 
 # A broker of one machine: a few threads, and a cleaner's buffer of 4 MiB instead of 128. Three partitions of offsets
 # instead of 50 are created in a moment. Nobody waits for members of a group that are not coming.
@@ -113,7 +109,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, program
         resource=resource.name,
         member=member.name,
         zone=member.zone,
-        argv=program.argv(_heap_mib(_settings(resource)), system, configuration),
+        argv=program.argv(heap_mib(_settings(resource).size), system, configuration),
         environment=program.environment,
         cwd=home,
         probe=ExchangeProbe(
@@ -132,7 +128,6 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, program
 
 def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -> dict[str, str | int | bool]:
     settings = _settings(resource)
-    copies = min(3, settings.nodes)
     listeners = {name: f"{name.upper()}://{site.endpoint(f'{member.name}/{name}')}" for name in _listeners(settings)}
     advertised = [address for name, address in listeners.items() if name != "controller"]
     administrators = (f"{resource.name}-admin", f"{resource.name}-internal")
@@ -144,13 +139,7 @@ def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -
         "log.dirs": _data(resource, member, site),
         "super.users": ";".join(f"User:{principal_of_platform(name)}" for name in administrators),
         "allow.everyone.if.no.acl.found": False,
-        "auto.create.topics.enable": False,
-        "unclean.leader.election.enable": False,
-        "default.replication.factor": copies,
-        "min.insync.replicas": max(1, copies - 1),
-        "offsets.topic.replication.factor": copies,
-        "transaction.state.log.replication.factor": copies,
-        "transaction.state.log.min.isr": max(1, copies - 1),
+        **durability(settings),
         "ssl.principal.mapping.rules": principal_rules(plan.name),
         **_SMALL,
     }
@@ -263,10 +252,6 @@ def _listeners(settings: Settings) -> tuple[str, ...]:
 def _data(resource: Resource, member: Member, site: Site) -> str:
     # Apart, because the one coordination cannot read what the other wrote; so changing back finds the old messages.
     return f"{site.data}/{member.name}/{_settings(resource).coordination}"
-
-
-def _heap_mib(settings: Settings) -> int:
-    return max(_LEAST_HEAP_MIB, TIERS[settings.size].memory_request // _HEAP_SHARE)
 
 
 def _one_broker(resource: Resource) -> None:

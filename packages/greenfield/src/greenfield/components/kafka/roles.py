@@ -50,3 +50,14 @@ def permissions(grants: Iterable[tuple[str, str, str]]) -> frozenset[Permission]
         found |= {Permission(user, "topic", topic, operation) for operation in topic_operations(access)}
         found |= {Permission(user, "group", service, operation) for operation in group_operations(access)}
     return frozenset(found)
+
+
+def watching(user: str, consumed: Iterable[tuple[str, str]]) -> frozenset[Permission]:
+    """What it takes to see how far groups are behind in topics, given as (group, topic), and no more."""
+    found: set[Permission] = set()
+    for group, topic in consumed:
+        found |= {
+            Permission(f"User:{user}", "topic", topic, "DESCRIBE"),
+            Permission(f"User:{user}", "group", group, "DESCRIBE"),
+        }
+    return frozenset(found)

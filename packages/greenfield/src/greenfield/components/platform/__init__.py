@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
-
 from greenfield.model.component import Component, Context
 from greenfield.model.plan import Resource
+from greenfield.programs.cluster import ClusterSettings
 
-
-class Settings(BaseModel):
-    """There is nothing to set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+Settings = ClusterSettings
 
 
 def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
@@ -26,6 +21,6 @@ COMPONENT = Component(
     package=__name__,
     settings=Settings,
     plan=plan,
-    section="platform",
+    section="kubernetes",
     singleton="platform",
 )

@@ -28,9 +28,20 @@ class Place:
     port: int
 
 
+def sized(size: TierName) -> Mapping[str, Value]:
+    """What follows from the tier, and what suits short transactions."""
+    memory = TIERS[size].memory_request
+    return {
+        "max_connections": CONNECTIONS[size],
+        "shared_buffers": f"{int(memory * _BUFFERS_SHARE)}MB",
+        "effective_cache_size": f"{int(memory * _CACHE_SHARE)}MB",
+        "jit": False,  # pays off in queries of seconds, and costs short ones their time
+        "timezone": "UTC",
+    }
+
+
 def server_settings(place: Place, leaf: Leaf, size: TierName, cluster_name: str) -> Mapping[str, Value]:
     """All that differs from the server's defaults. What is committed survives any crash: ``fsync`` stays on."""
-    memory = TIERS[size].memory_request
     return {
         "cluster_name": cluster_name,  # what `ps` shows
         "data_directory": place.data,
@@ -40,20 +51,23 @@ def server_settings(place: Place, leaf: Leaf, size: TierName, cluster_name: str)
         "port": place.port,
         "unix_socket_directories": place.socket_folder,
         "unix_socket_permissions": "0700",
-        "max_connections": CONNECTIONS[size],
         "ssl": True,
         "ssl_cert_file": leaf.certificate,
         "ssl_key_file": leaf.key,
         "ssl_ca_file": leaf.ca,
         "ssl_min_protocol_version": "TLSv1.3",
-        "shared_buffers": f"{int(memory * _BUFFERS_SHARE)}MB",
-        "effective_cache_size": f"{int(memory * _CACHE_SHARE)}MB",
-        "jit": False,  # pays off in queries of seconds, and costs short ones their time
+        **sized(size),
         "log_line_prefix": "%m [%p] %u@%d ",
         "log_timezone": "UTC",
-        "timezone": "UTC",
         "lc_messages": "C",  # `verify` reads refusals in the log
     }
+
+
+def spoken(value: Value) -> str:
+    """A value as the server's manual writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 def rendered(settings: Mapping[str, Value]) -> str:
@@ -62,7 +76,5 @@ def rendered(settings: Mapping[str, Value]) -> str:
 
 
 def _quoted(value: Value) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    text = str(value).replace("\\", "\\\\").replace("'", "''")
-    return f"'{text}'"
+    text = spoken(value).replace("\\", "\\\\").replace("'", "''")
+    return text if isinstance(value, bool) else f"'{text}'"

@@ -96,7 +96,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
     )
     configured = server_settings(place, site.leaves[resource.name], settings.size, f"{plan.name}/{member.name}")
     databases = [database_name(part.name) for part in resource.parts]
-    people = identities(plan.name, administrator(resource))
+    people = "".join(f"{line}\n" for line in identities(plan.name, administrator(resource)))
     main = f"{place.configuration}/postgresql.conf"
     socket = f"{place.socket_folder}/.s.PGSQL.{port}"
     return Process(

@@ -35,28 +35,29 @@ def groups(database: str) -> tuple[str, ...]:
     return tuple(group(database, access) for access in ACCESSES)
 
 
-def admission(databases: Iterable[str]) -> str:
-    """``pg_hba.conf``: by certificate, into databases of which one is a member. Whatever no line names is refused.
+def entries(databases: Iterable[str], addresses: str = _LOOPBACK) -> Iterable[str]:
+    """Lines of ``pg_hba.conf``: by certificate, into databases of which one is a member, from these addresses.
 
-    It changes with databases only, not with edges. All members of a database's groups are members of that of ``read``,
-    and a superuser does not count as a member.
+    They change with databases only, not with edges. All members of a database's groups are members of that of
+    ``read``, and a superuser does not count as a member.
     """
-    lines = [
-        f'local all "{PROBE}" scram-sha-256',
-        f'hostssl all "{ADMINISTRATOR}" {_LOOPBACK} cert map=platform clientname=DN',
-    ]
+    yield f'hostssl all "{ADMINISTRATOR}" {addresses} cert map=platform clientname=DN'
     for database in databases:
         member = group(database, "read")
-        lines.append(f'hostssl "{database}" +"{member}" {_LOOPBACK} cert map=service clientname=DN')
-    return "".join(f"{line}\n" for line in lines)
+        yield f'hostssl "{database}" +"{member}" {addresses} cert map=service clientname=DN'
 
 
-def identities(platform: str, administrator: str) -> str:
-    """``pg_ident.conf``: which role a certificate's whole subject may take.
+def admission(databases: Iterable[str]) -> str:
+    """``pg_hba.conf`` for this machine. Whatever no line names is refused."""
+    return "".join(f"{line}\n" for line in (f'local all "{PROBE}" scram-sha-256', *entries(databases)))
+
+
+def identities(platform: str, administrator: str) -> tuple[str, ...]:
+    """Lines of ``pg_ident.conf``: which role a certificate's whole subject may take.
 
     ``administrator`` is the common name of the platform's own certificate for tasks.
     """
     return (
-        f'platform "CN={administrator},OU=platform,O={platform}" "{ADMINISTRATOR}"\n'
-        f'service "/^CN=([a-z0-9-]+),OU=service,O={re.escape(platform)}$" \\1\n'
+        f'platform "CN={administrator},OU=platform,O={platform}" "{ADMINISTRATOR}"',
+        f'service "/^CN=([a-z0-9-]+),OU=service,O={re.escape(platform)}$" \\1',
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from greenfield.components.postgres.roles import ADMINISTRATOR, group, groups
+from greenfield.components.postgres.statements import Statement, acting, opened, public_schema, shared
 
 if TYPE_CHECKING:
     import psycopg
@@ -98,30 +99,15 @@ def _create_groups(administrator: Connection, database: str, roles: set[str]) ->
 
 
 def _open_database(administrator: Connection, database: str) -> None:
-    """To its groups and nobody else. It belongs to the administrator, so that no service can drop it."""
-    read, write, own = groups(database)
     with administrator.transaction():
-        _run(administrator, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
-        _run(administrator, "GRANT CONNECT ON DATABASE {} TO {}", database, read)
-        _run(administrator, "GRANT TEMPORARY ON DATABASE {} TO {}", database, write)
-        _run(administrator, "GRANT CREATE ON DATABASE {} TO {}", database, own)
+        _run_all(administrator, opened(database))
 
 
 def _share_objects(inside: Connection, database: str) -> None:
-    """What the owners make from now on is open to readers and writers; nothing is to anybody else."""
-    read, write, own = groups(database)
     with inside.transaction():
-        present = _column(inside, "SELECT nspname FROM pg_namespace")
-        if "public" in present:
-            _run(inside, "ALTER SCHEMA public OWNER TO {}", own)
-            _run(inside, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
-            _run(inside, "GRANT USAGE ON SCHEMA public TO {}", read)
-        later = "ALTER DEFAULT PRIVILEGES FOR ROLE {} "
-        _run(inside, later + "GRANT USAGE ON SCHEMAS TO {}", own, read)
-        _run(inside, later + "GRANT SELECT ON TABLES TO {}", own, read)
-        _run(inside, later + "GRANT INSERT, UPDATE, DELETE ON TABLES TO {}", own, write)
-        _run(inside, later + "GRANT SELECT ON SEQUENCES TO {}", own, read)
-        _run(inside, later + "GRANT USAGE, UPDATE ON SEQUENCES TO {}", own, write)
+        if "public" in _column(inside, "SELECT nspname FROM pg_namespace"):
+            _run_all(inside, public_schema(database))
+        _run_all(inside, shared(database))
 
 
 # --- roles ----------------------------------------------------------------------------------------------------------
@@ -138,8 +124,7 @@ def _reconcile_roles(administrator: Connection, wanted: Mapping[str, Any]) -> It
         yield "granted " + ", ".join(f"{each.group} to {each.service}" for each in missing)
     for service, database, access in wanted["grants"]:
         if access == "own":
-            acting = "ALTER ROLE {} IN DATABASE {} SET role TO {}"
-            _run(administrator, acting, service, database, group(database, "own"))
+            _run_all(administrator, [acting(service, database)])
     if wanted["prune"]:
         yield from _prune(administrator, sorted(present - declared), services)
 
@@ -217,6 +202,11 @@ def _run(connection: Connection, statement: str, *names: str) -> None:
     from psycopg import sql
 
     connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _run_all(connection: Connection, statements: Iterable[Statement]) -> None:
+    for statement in statements:
+        _run(connection, statement.words, *statement.names)
 
 
 def _column(connection: Connection, query: str) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from greenfield.components.redis import CLIENT_PORT, Settings
-from greenfield.components.redis.users import ACTIVE, ADMINISTRATOR, PROBE, rules_by_service
+from greenfield.components.redis.configuration import behaviour, rendered, user
+from greenfield.components.redis.users import ADMINISTRATOR, PROBE, rules_by_service
 from greenfield.model.binding import Leaf
 from greenfield.model.content import Content, Secret, text
 from greenfield.model.local import (
@@ -23,8 +24,8 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.proof import client_tls
-from greenfield.model.quantity import TIERS
 from greenfield.model.tool import Debian, Tool, VersionRule
+from greenfield.programs.quantities import TierName
 from greenfield.programs.stores import administrator, granted_and_revoked, one_node
 
 _PROGRAMS = ("redis-server", "redis-cli", "redis-sentinel")
@@ -39,8 +40,6 @@ REDIS = Tool(
     version=VersionRule("redis-cli", ("--help",), r"(?s)redis-cli ([0-9.]+).*--tls ", at_least="7.0", below="8"),
 )
 
-_MEMORY_SHARE = 3 / 4  # of the tier's request; the rest is for clients' buffers and for pages copied during a rewrite
-
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, the server's certificate and the administrator's, a password for each user, and the programs."""
@@ -51,8 +50,9 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
         yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 6379)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
     yield LeafClaim(admin, admin, platform_identity(plan.name, admin))
-    for user in (admin, _probe(resource), *(f"{resource.name}.{service}" for service in _rules(resource, plan))):
-        yield SecretClaim(user)
+    services = (f"{resource.name}.{service}" for service in _rules(resource, plan))
+    for password in (admin, _probe(resource), *services):
+        yield SecretClaim(password)
     yield ToolClaim(REDIS)
 
 
@@ -88,7 +88,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
         ),
         address=address,
         files=(
-            File(path=f"{home}/redis.conf", content=text(_rendered(configured))),
+            File(path=f"{home}/redis.conf", content=text(rendered(configured))),
             # While it runs, the tasks say the same to the server: reading this anew would end every session.
             File(path=users, content=_users(resource, plan), on_change="nothing"),
         ),
@@ -96,38 +96,22 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
     )
 
 
-def _server_settings(size: str, leaf: Leaf) -> Mapping[str, str]:
-    """All that differs from the server's defaults. A write is in the log before it is answered, and survives a kill."""
+def _server_settings(size: TierName, leaf: Leaf) -> Mapping[str, str]:
+    """All that differs from the server's defaults."""
     return {
         "port": "0",
         "tls-cert-file": leaf.certificate,
         "tls-key-file": leaf.key,
         "tls-ca-cert-file": leaf.ca,
-        "tls-auth-clients": "yes",
-        "tls-protocols": "TLSv1.3",
-        "databases": "1",
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": "",
-        "maxmemory": f"{int(TIERS[size].memory_request * _MEMORY_SHARE)}mb",
-        "maxmemory-policy": "allkeys-lru",
+        **behaviour(size),
     }
-
-
-def _rendered(settings: Mapping[str, str]) -> str:
-    """Settings as the file has them, every value quoted."""
-    escaped = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in settings.items()}
-    return "".join(f'{name} "{value}"\n' for name, value in escaped.items())
 
 
 def _users(resource: Resource, plan: Plan) -> Content:
-    platform = {ADMINISTRATOR: (administrator(resource), "~* &* +@all"), PROBE: (_probe(resource), "-@all +ping")}
-    services = {
-        service: (f"{resource.name}.{service}", " ".join(rules)) for service, rules in _rules(resource, plan).items()
-    }
     lines = [
-        text(f"user {user} {' '.join(ACTIVE)} #", Secret(password, "sha256"), f" {rules}\n")
-        for user, (password, rules) in {**platform, **services}.items()
+        user(ADMINISTRATOR, administrator(resource), ("~*", "&*", "+@all")),
+        user(PROBE, _probe(resource), ("-@all", "+ping")),
+        *(user(service, f"{resource.name}.{service}", rules) for service, rules in _rules(resource, plan).items()),
     ]
     return text("user default off resetpass resetkeys resetchannels -@all\n", *lines)
 

@@ -10,12 +10,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from greenfield.model.binding import Binding, Where
-from greenfield.model.component import Component, Context
+from greenfield.model.component import Component, Context, Gap
 from greenfield.model.plan import Edge, Parity, Part, Resource
 from greenfield.model.quantity import Range
 from greenfield.programs.quantities import Size, TierName
 
 MOST_REPLICAS = 100
+READY_PATH = "/health/ready"
+STOP_S = 20  # what is under way may take so long to end
 _REPLICAS = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MOST_REPLICAS},
@@ -138,6 +140,11 @@ class Settings(BaseModel):
         return Range.parse(self.replicas)
 
     @property
+    def ready_path(self) -> str | None:
+        """Where it says that it is ready; None: its port decides."""
+        return self.health or (READY_PATH if self.app is not None else None)
+
+    @property
     def requests(self) -> tuple[tuple[str, str], ...]:
         """``accepts`` as methods and paths."""
         return tuple((line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in self.accepts)
@@ -173,6 +180,20 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     return Binding(url, wiring)
 
 
+def accepts(resource: Resource) -> Iterable[str]:
+    """The requests that those who call it are narrowed to; none: anything."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    return settings.accepts
+
+
+def gaps(resource: Resource) -> Iterable[Gap]:
+    """Its image: Kubernetes runs nothing else."""
+    settings: Settings = resource.settings  # type: ignore[assignment]
+    if settings.image is None:
+        message = f"{resource.name} has no image, and Kubernetes runs nothing else"
+        yield Gap(("image",), message, "add `image: registry.example/name:1.0.0`, a program that listens on $PORT")
+
+
 COMPONENT = Component(
     kind="service",
     package=__name__,
@@ -181,4 +202,6 @@ COMPONENT = Component(
     section="services",
     parts=parts,
     binding=binding,
+    accepts=accepts,
+    gaps=gaps,
 )

@@ -10,7 +10,8 @@ from pathlib import PurePath
 
 import msgspec
 
-from greenfield.components.service import Settings
+from greenfield.components.service import STOP_S, Settings
+from greenfield.components.service.edges import migrated, stores, wiring
 from greenfield.components.service.launcher import LAUNCHER
 from greenfield.components.service.sidecar import sidecar_process
 from greenfield.model.content import Content, Secret, text
@@ -33,12 +34,11 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource
 from greenfield.programs import envoy
+from greenfield.programs.consumers import only_consumes
 from greenfield.programs.mesh import SLOTS, inbound, sidecar
 from greenfield.programs.telemetry import collectors, exporting, metrics_port
 
 LOOPBACK = "127.0.0.1"
-READY_PATH = "/health/ready"
-STOP_S = 20.0  # what is under way may take so long to end
 _NAME = re.compile(r"\$(\w+|\{\w+\})")
 
 
@@ -90,11 +90,8 @@ class Replica:
             variables["UDS"] = text(str(self.listens))
         else:
             variables["PORT"] = text(str(self.listens[1]))
-        for used in dict.fromkeys(edge.target for edge in self.plan.edges_from(self.resource.name)):
-            binding = self.site.bindings[self.resource.name, used]
-            prefix = used.replace("-", "_").upper()
-            for part, value in {"URL": binding.url, **binding.parts}.items():
-                variables[f"{prefix}_{part}"] = tuple(self._filled(piece) for piece in value)
+        for name, value in wiring(self.resource, self.plan, self.site.bindings).items():
+            variables[name] = tuple(self._filled(piece) for piece in value)
         return variables | {name: text(value) for name, value in self.settings.env.items()}
 
     def _filled(self, piece: str | Secret) -> str | Secret:
@@ -139,25 +136,18 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
     """For each replica and slot the sidecar and the program; before them the migration."""
     replicas = [Replica(resource, plan, site, member, slot) for member in resource.members for slot in SLOTS]
-    stores = _needed(resource, plan, but=("call",))
-    databases = _needed(resource, plan, but=("call", "produce", "consume"))
+    needed = tuple(f"resource:{name}" for name in stores(resource, plan))
+    databases = tuple(f"resource:{name}" for name in migrated(resource, plan))
     migration = _migration(replicas[0], databases) if replicas else None
     if migration is not None:
         yield migration
-    before = (*stores, migration.name) if migration else stores
+    before = (*needed, migration.name) if migration else needed
     for replica in replicas:
-        turnover = "stop-first" if _only_consumes(resource, plan) else "surge"
+        turnover = "stop-first" if only_consumes(resource, plan) else "surge"
         program = _program(replica, before)
         beside = sidecar_process(plan, site, resource, replica.member, replica.slot, replica.listens)
         for process in (beside, program):
             yield _turning(process, replica, turnover)
-
-
-def _needed(resource: Resource, plan: Plan, but: tuple[str, ...]) -> tuple[str, ...]:
-    """The resources that it uses, but for those accesses."""
-    return tuple(
-        dict.fromkeys(f"resource:{edge.resource}" for edge in plan.edges_from(resource.name) if edge.access not in but)
-    )
 
 
 def _turning(process: Process, replica: Replica, turnover: str) -> Process:
@@ -165,13 +155,6 @@ def _turning(process: Process, replica: Replica, turnover: str) -> Process:
     return msgspec.structs.replace(
         process, unit=replica.member.name, slot=replica.slot, turnover=turnover, drain_s=drain
     )
-
-
-def _only_consumes(resource: Resource, plan: Plan) -> bool:
-    """Whether nobody calls it and it lives on a topic: then two of it side by side would only fight over the group."""
-    called = any(edge.access == "call" for edge in plan.edges_to(resource.name))
-    routed = any(resource.name in other.calls for other in plan.resources)
-    return any(edge.access == "consume" for edge in plan.edges_from(resource.name)) and not called and not routed
 
 
 def _port(member: Member, slot: int) -> str:
@@ -202,12 +185,12 @@ def _program(replica: Replica, before: tuple[str, ...]) -> Process:
         directories=(replica.scratch, replica.sockets),
         clear=(listens,) if isinstance(listens, str) else (),
         after=(*before, sidecar(replica.member.name)),
-        stop_grace_s=STOP_S,
+        stop_grace_s=float(STOP_S),
     )
 
 
 def _probe(settings: Settings, address: str) -> Probe:
-    path = settings.health or (READY_PATH if settings.app is not None else None)
+    path = settings.ready_path
     return ListenProbe(address=address) if path is None else HttpProbe(address=address, path=path)
 
 

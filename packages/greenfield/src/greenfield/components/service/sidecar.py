@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from greenfield.components.service import Settings
+from greenfield.components.service.edges import callees, callers, routers
 from greenfield.model.local import File, HttpProbe, Process, Site
 from greenfield.model.plan import Member, Plan, Resource, service_identity
 from greenfield.programs import envoy
@@ -17,7 +18,7 @@ def sidecar_process(
     """One Envoy. It needs nobody, so that it never waits for the program that it stands before."""
     name = sidecar(member.name)
     folder, sockets = f"{site.scratch}/{name}-{slot}", f"{site.sockets}/{member.name}-{slot}"
-    callees = [edge.target for edge in plan.edges_from(resource.name) if edge.access == "call"]
+    called = callees(resource, plan)
     installed = site.tools[envoy.ENVOY.name]
     return Process(
         name=name,
@@ -30,30 +31,27 @@ def sidecar_process(
         probe=HttpProbe(address=f"unix:{sockets}/admin.sock", path="/ready"),
         address=site.endpoint(inbound(member.name, slot)),
         directories=(folder, sockets),
-        clear=(f"{sockets}/admin.sock", *(f"{sockets}/out-{callee}.sock" for callee in callees)),
+        clear=(f"{sockets}/admin.sock", *(f"{sockets}/out-{callee}.sock" for callee in called)),
         files=(
             *envoy.secrets(folder, site.leaves[resource.name]),
             envoy.file(f"{folder}/{FILTER}.json", envoy.authorization(FILTER, policies(resource, plan)), live=True),
             _bootstrap(resource, plan, site, member, slot, listens),
         ),
-        endpoints=tuple(envoy.endpoints_file(folder, callee, sidecars(plan, callee, site)) for callee in callees),
+        endpoints=tuple(envoy.endpoints_file(folder, callee, sidecars(plan, callee, site)) for callee in called),
     )
 
 
 def policies(resource: Resource, plan: Plan) -> dict[str, envoy.Config]:
     """Who may call: the platform's own parts whose routes lead here, and services by edge, as far as it accepts."""
     settings: Settings = resource.settings  # type: ignore[assignment]
-    parts = [other.identity for other in plan.resources if resource.name in other.calls]
-    callers = [
-        service_identity(plan.name, edge.source) for edge in plan.edges_to(resource.name) if edge.access == "call"
-    ]
+    parts, services = routers(resource, plan), callers(resource, plan)
     found: dict[str, envoy.Config] = {}
     if parts:
-        found["routes"] = envoy.policy(sorted(parts))
-    for number, (method, path) in enumerate(settings.requests if callers else ()):
-        found[f"accepts-{number}"] = envoy.policy(sorted(callers), [envoy.permission(method, path)])
-    if callers and not settings.requests:
-        found["edges"] = envoy.policy(sorted(callers))
+        found["routes"] = envoy.policy(parts)
+    for number, (method, path) in enumerate(settings.requests if services else ()):
+        found[f"accepts-{number}"] = envoy.policy(services, [envoy.permission(method, path)])
+    if services and not settings.requests:
+        found["edges"] = envoy.policy(services)
     return found
 
 
@@ -63,16 +61,16 @@ def _bootstrap(
     name = sidecar(member.name)
     folder, sockets = f"{site.scratch}/{name}-{slot}", f"{site.sockets}/{member.name}-{slot}"
     admin = f"{sockets}/admin.sock"
-    callees = [edge.target for edge in plan.edges_from(resource.name) if edge.access == "call"]
+    called = callees(resource, plan)
     told = telling(plan, site, member, resource.name, Place(name, slot, admin, folder))
     clusters = [
         envoy.local_cluster("program", listens),
-        *(envoy.mesh_cluster(callee, service_identity(plan.name, callee), folder) for callee in callees),
+        *(envoy.mesh_cluster(callee, service_identity(plan.name, callee), folder) for callee in called),
         *told.clusters,
     ]
     listeners = [
         _inward(resource, site.ports[inbound(member.name, slot)], folder, told.options),
-        *(_outward(callee, outbound(site, member.name, slot, callee), told.options) for callee in callees),
+        *(_outward(callee, outbound(site, member.name, slot, callee), told.options) for callee in called),
         *told.listeners,
     ]
     return envoy.file(f"{folder}/envoy.json", envoy.bootstrap(name, admin, listeners, clusters), live=False)

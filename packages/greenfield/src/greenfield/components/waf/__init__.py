@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from greenfield.model.component import Component, Context
 from greenfield.model.plan import Resource
-from greenfield.programs.firewall import KIND, FirewallSettings
+from greenfield.programs.firewall import KIND, PlacedFirewall
 
 
-def plan(name: str, settings: FirewallSettings, context: Context) -> Iterable[Resource]:
+def plan(name: str, settings: PlacedFirewall, context: Context) -> Iterable[Resource]:
     """One member."""
     yield Resource(
         name=name,
@@ -20,5 +20,5 @@ def plan(name: str, settings: FirewallSettings, context: Context) -> Iterable[Re
     )
 
 
-Settings = FirewallSettings
-COMPONENT = Component(kind=KIND, package=__name__, settings=FirewallSettings, plan=plan)
+Settings = PlacedFirewall
+COMPONENT = Component(kind=KIND, package=__name__, settings=PlacedFirewall, plan=plan)

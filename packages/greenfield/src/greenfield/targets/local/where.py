@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from greenfield.model.binding import Binding, Credential, Leaf
+from greenfield.model.binding import Binding, Credential, Leaf, joined
 from greenfield.model.component import Catalogue
 from greenfield.model.content import Content, Secret, text
 from greenfield.model.local import Site
@@ -56,11 +56,5 @@ def bindings(plan: Plan, catalogue: Catalogue, site: Site) -> Mapping[tuple[str,
         target = plan.resource(edge.resource)
         binding = catalogue[target.kind].binding(target, edge, where)
         key = (edge.source, edge.target)
-        found[key] = _joined((found[key], binding)) if key in found else binding
+        found[key] = joined(found[key], binding) if key in found else binding
     return found
-
-
-def _joined(several: Iterable[Binding]) -> Binding:
-    """One binding for several accesses to the same thing: a consumer that also produces."""
-    listed = list(several)
-    return Binding(listed[0].url, {suffix: value for each in listed for suffix, value in each.parts.items()})

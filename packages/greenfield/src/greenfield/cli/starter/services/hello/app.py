@@ -14,10 +14,12 @@ visits = redis.from_url(os.environ["VISITS_URL"])
 async def app(
     scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
 ) -> None:
-    """Greets and counts; ready while Redis answers."""
+    """Greets and counts; ready while Redis answers, alive in any case."""
     if scope["type"] != "http":
         return
-    if scope["path"] == "/health/ready":
+    if scope["path"] == "/health/live":
+        text = "alive"
+    elif scope["path"] == "/health/ready":
         await visits.ping()
         text = "ready"
     else:

@@ -1,0 +1,106 @@
+"""``secrets``: what is secret, and sealing it for a cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from greenfield.cli.options import Options, with_options
+from greenfield.cli.output import aligned, emit, emit_json, say
+from greenfield.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from greenfield.targets.kubernetes.sealing import Scope
+
+
+@click.group()
+def secrets() -> None:
+    """Secrets for Kubernetes: which there are, and sealing them so that only the cluster can open them."""
+
+
+@secrets.command(name="list")
+@with_options
+def list_(options: Options) -> None:
+    """Every secret that the cluster needs, where it is held, and whether it is sealed."""
+    from greenfield.cli.rendered import planned_for_cluster
+    from greenfield.targets.kubernetes import sealed_file
+    from greenfield.targets.kubernetes.objects import unsealed
+    from greenfield.targets.kubernetes.sealing import is_secret, missing, wanted
+
+    planned = planned_for_cluster(options)
+    manifests = [each.manifest for each in unsealed(planned.plan, planned.catalogue) if is_secret(each.manifest)]
+    sealed = sealed_file.read(sealed_file.place(planned.plan.root, planned.plan.environment))
+    lacking = set(missing(manifests, sealed))
+    pairs = sorted((name, m["metadata"]["name"]) for m in manifests for name in wanted(m))
+    rows = [{"name": name, "secret": held, "sealed": (held, name) not in lacking} for name, held in pairs]
+    if options.json:
+        emit_json({"secrets": rows})
+    elif rows:
+        head = ("NAME", "HELD BY", "SEALED")
+        emit(aligned([head, *((r["name"], r["secret"], "yes" if r["sealed"] else "no") for r in rows)]))
+    else:
+        say("nothing is secret here")
+
+
+@secrets.command()
+@with_options
+@click.option("--cert", "certificate", metavar="FILE", required=True, help="The cluster's certificate.")
+@click.option("--scope", type=click.Choice(("strict", "namespace", "cluster")), default="strict", show_default=True)
+@click.option("--value", "values", metavar="NAME=FILE", multiple=True, help="A secret of your own; - reads stdin.")
+@click.option("--note", default="", help="What a person should know of this certificate; kept in the file.")
+def seal(options: Options, certificate: str, scope: Scope, values: tuple[str, ...], note: str) -> None:
+    """Make the secrets that are not there yet and seal them for the cluster that holds the certificate's key.
+
+    What is sealed stays as it is. Another certificate, scope or namespace seals everything anew.
+    """
+    from greenfield.cli.rendered import planned_for_cluster
+    from greenfield.targets.kubernetes import sealed_file
+    from greenfield.targets.kubernetes.objects import unsealed
+    from greenfield.targets.kubernetes.sealing import Sealed, encrypting, is_secret, reseal, wanted
+
+    planned = planned_for_cluster(options)
+    plan = planned.plan
+    manifests = [each.manifest for each in unsealed(plan, planned.catalogue) if is_secret(each.manifest)]
+    given = _given(values, {name for manifest in manifests for name in wanted(manifest)})
+    try:
+        fingerprint, encrypt = encrypting(Path(certificate).read_bytes())
+    except OSError as exc:
+        raise ArgumentError(f"{certificate} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise ArgumentError(f"{certificate} is no certificate to seal for: {exc}", hint=_FETCH) from exc
+    file = sealed_file.place(plan.root, plan.environment)
+    begun = Sealed(plan.name, scope, fingerprint, note)
+    before = sealed_file.read(file)
+    same = before is not None and replace(before, note="", values={}) == replace(begun, note="")
+    kept = replace(before, note=note or before.note) if before is not None and same else begun
+    sealed = reseal(manifests, kept, given, encrypt)
+    sealed_file.write(file, sealed)
+    old = [value for held in kept.values.values() for value in held.values()]
+    new = [value for held in sealed.values.values() for value in held.values()]
+    say(f"{file}: {len(new)} values, {len([value for value in new if value not in old])} of them sealed now")
+
+
+_FETCH = "`kubeseal --fetch-cert` gets it from a cluster"
+
+
+def _given(values: Iterable[str], known: set[str]) -> dict[str, str]:
+    """The secrets that somebody brings, by name."""
+    found: dict[str, str] = {}
+    for value in values:
+        name, separator, source = value.partition("=")
+        if not separator or name not in known:
+            raise ArgumentError(
+                f"--value {value!r} names no secret of this platform",
+                hint=f"write NAME=FILE; there are {', '.join(sorted(known)) or 'none'}",
+            )
+        try:
+            found[name] = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+        except (OSError, UnicodeError) as exc:
+            raise ArgumentError(f"{source} cannot be read: {exc}") from exc
+        found[name] = found[name].removesuffix("\n")
+    return found
