@@ -29,7 +29,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place.chmod(0o700)
     yield place
     if (place / "hello").exists():
-        subprocess.run([GREENFIELD, "down", "--volumes", "--yes", "-f", place / "hello" / "greenfield.yaml"], check=True)
+        subprocess.run(
+            [GREENFIELD, "down", "--volumes", "--yes", "-f", place / "hello" / "greenfield.yaml"], check=True
+        )
 
 
 @pytest.fixture(scope="module")

@@ -86,9 +86,7 @@ def wiring_of_all() -> str:
         for kind, (used, known) in found.items()
     }
     suffixes = _ordered({name for known in variables.values() for name in known})
-    rows = [
-        (f"`_{name}`", *(_told(variables[kind].get(name, ("", ""))) for kind in variables)) for name in suffixes
-    ]
+    rows = [(f"`_{name}`", *(_told(variables[kind].get(name, ("", ""))) for kind in variables)) for name in suffixes]
     return table(("variable", *(f"[{kind}](components/{kind}.md)" for kind in variables)), rows)
 
 
@@ -154,7 +152,9 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _told(where: tuple[str, str]) -> str:
-    return {(True, True): _BOTH, (True, False): _HERE, (False, True): _CLUSTER}.get((bool(where[0]), bool(where[1])), "")
+    return {(True, True): _BOTH, (True, False): _HERE, (False, True): _CLUSTER}.get(
+        (bool(where[0]), bool(where[1])), ""
+    )
 
 
 # --- mistakes -------------------------------------------------------------------------------------------------------
