@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from contracts.hand_made import site_of
 from greenfield.cli.catalogue import catalogue
-from greenfield.cli.main import COMMANDS
+from greenfield.cli.main import COMMANDS, greenfield
 from greenfield.model.declaration import Declaration
 from greenfield.plan.compile import compile_plan
 from greenfield.spec.reader import Reader, Source
@@ -19,6 +20,13 @@ from support.pages import PAGES, ROOT, Block, blocks
 
 CATALOGUE = catalogue()
 EXAMPLES = [pytest.param(block, id=str(block)) for page in PAGES for block in blocks(page, "yaml")]
+CALLS = [
+    pytest.param(page, command, words, id=f"{page.relative_to(ROOT)}: {command}{words}")
+    for page in PAGES
+    for command, words in re.findall(
+        r"(?:`|\$ |^    |bin/)greenfield ([a-z]+)([^`\n|#]*)", page.read_text(), re.MULTILINE
+    )
+]
 NOT_HERE_YET = {"waf", "etcd"}
 LINKS = [
     pytest.param(page, link, id=f"{page.relative_to(ROOT)}: {link}")
@@ -32,6 +40,22 @@ def declared(block: Block) -> Declaration:
     reader = Reader(Source(block.declaration, str(block), "/site", lambda _: True), CATALOGUE)
     assert reader.check() == []
     return reader.read("local" if "local" in reader.environments else None)
+
+
+@pytest.mark.parametrize(("page", "command", "words"), CALLS)
+def test_every_command_line_on_a_page_can_be_typed(page: Path, command: str, words: str) -> None:
+    """There is such a command, and it has such options."""
+    assert isinstance(greenfield, click.Group)
+    found = greenfield.get_command(click.Context(greenfield), command)
+    assert found is not None
+    known = {name for each in _with_inner(found) for param in each.params for name in param.opts}
+    asked = re.findall(r"(?<!\S)--[a-z][a-z-]*", words.partition(" -- ")[0])
+    assert [option for option in asked if option not in known] == []
+
+
+def _with_inner(command: click.Command) -> list[click.Command]:
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return [command, *inner]
 
 
 @pytest.mark.parametrize("block", EXAMPLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,9 @@ def _keys(value: Any, drawn_as: dict[str, Any], definitions: dict[str, Any], wit
         within = drawn_as["$ref"].removeprefix("#/$defs/")
         drawn_as = definitions[within]
     for choice in (*drawn_as.get("anyOf", ()), *drawn_as.get("oneOf", ())):
-        if "$ref" in choice and not _is_other(value, definitions[choice["$ref"].removeprefix("#/$defs/")]):
-            yield from _keys(value, choice, definitions, within)
-        elif "additionalProperties" in choice:
-            yield from _keys(value, choice, definitions, within)
+        known = definitions[choice["$ref"].removeprefix("#/$defs/")] if "$ref" in choice else choice
+        if "properties" in known or "additionalProperties" in known:
+            yield from () if _is_other(value, known) else _keys(value, choice, definitions, within)
     if not isinstance(value, dict):
         return
     for key, inner in value.items():

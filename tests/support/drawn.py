@@ -58,7 +58,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def wirings() -> dict[str, tuple[str, Wiring]]:
     """What ``catalog`` finds of each kind: the name of the part that it uses, and its variables."""
-    plan = _planned(_EVERYTHING)
+    plan = planned()
     here, there = site_of(plan, CATALOGUE).bindings, cluster(plan, CATALOGUE).bindings
     found: dict[str, tuple[str, Wiring]] = {}
     for edge in plan.edges:
@@ -93,7 +93,7 @@ def wiring_of_all() -> str:
 def accesses() -> str:
     """A table of what ``uses`` may say, by what is used."""
     kinds: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for resource in _planned(_EVERYTHING).resources:
+    for resource in planned().resources:
         for part in resource.parts:
             kinds.setdefault((part.kind, part.accesses), []).append(resource.kind)
     rows = [
@@ -109,15 +109,15 @@ def accesses() -> str:
 def tiers() -> str:
     """A table of requests and limits."""
     rows = [
-        (f"`{name}`", f"{t.cpu_request}m – {t.cpu_limit}m", f"{t.memory_request}Mi – {t.memory_limit}Mi")
+        (f"`{name}`", f"{t.cpu_request}m to {t.cpu_limit}m", f"{t.memory_request}Mi to {t.memory_limit}Mi")
         for name, t in TIERS.items()
     ]
-    return table(("tier", "CPU, request – limit", "memory, request – limit"), rows)
+    return table(("tier", "CPU, request to limit", "memory, request to limit"), rows)
 
 
 def besides() -> str:
     """A table of the variables that every service has, whatever it uses: an ``app`` and a ``command``."""
-    plan = _planned(_EVERYTHING)
+    plan = planned()
     site, placed = site_of(plan, CATALOGUE), cluster(plan, CATALOGUE)
     known: list[set[str]] = []
     used = {name for _, variables in wirings().values() for name in variables}
@@ -130,8 +130,11 @@ def besides() -> str:
     return table(("variable", "an `app` here", "a `command` here", _CLUSTER), rows)
 
 
-def _planned(text: str) -> Plan:
-    return compile_plan(read(Source(text, "greenfield.yaml", "/shop", lambda _: True), CATALOGUE, None), CATALOGUE)
+def planned() -> Plan:
+    """A platform called ``shop``, whose ``catalog`` uses something of every kind."""
+    return compile_plan(
+        read(Source(_EVERYTHING, "greenfield.yaml", "/shop", lambda _: True), CATALOGUE, None), CATALOGUE
+    )
 
 
 def _values(binding: Binding) -> dict[str, str]:
