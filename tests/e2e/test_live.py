@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,15 @@ def test_two_platforms_run_side_by_side(small: Platform, tmp_path: Path) -> None
             other.ok("down", "--volumes", "--yes")
     assert small.pids() == before
     assert tags
+
+
+def test_connections_that_are_kept_do_not_shut_others_out(small: Platform) -> None:
+    """A sidecar may keep many: whoever comes after them is answered, the probe of its readiness above all."""
+    (address,) = (row["address"] for row in small.status()["processes"] if row["name"] == "front-0")
+    with ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            connection.settimeout(10)
+            connection.connect(address.removeprefix("unix:"))
+            connection.sendall(b"GET /kept HTTP/1.1\r\nhost: front\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")

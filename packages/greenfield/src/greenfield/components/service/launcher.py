@@ -14,6 +14,8 @@ from pathlib import Path
 
 from granian.server.embed import Server
 
+CONNECTIONS = 2048  # more than the sidecar opens (1024): one that is not accepted waits for others to be closed
+
 
 async def serve(target, socket):
     module, _, attribute = target.partition(":")
@@ -22,7 +24,15 @@ async def serve(target, socket):
         application = getattr(application, step)
     gc.freeze()  # what has been imported stays: no collection needs to look at it
     gc.enable()
-    server = Server(application, uds=Path(socket), interface="asgi", log_level="warning", log_enabled=False)
+    server = Server(
+        application,
+        uds=Path(socket),
+        interface="asgi",
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        log_level="warning",
+        log_enabled=False,
+    )
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     await server.serve()
