@@ -21,8 +21,9 @@ def rules(role: str) -> list[Any]:
 def test_everything_is_refused_that_is_not_allowed() -> None:
     """Both ways by the network, by the mesh, and by the namespace to careless pods."""
     found = rendered(NOTHING)
-    assert found["NetworkPolicy/default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert found["AuthorizationPolicy/default-deny"]["spec"] == {}
+    both = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert found["NetworkPolicy/platform.default-deny"]["spec"] == both
+    assert found["AuthorizationPolicy/platform.default-deny"]["spec"] == {}
     assert found["PeerAuthentication/default"]["spec"] == {"mtls": {"mode": "STRICT"}}
     labels = found["Namespace/shop"]["metadata"]["labels"]
     for mode in ("enforce", "audit", "warn"):
@@ -33,10 +34,10 @@ def test_everything_is_refused_that_is_not_allowed() -> None:
 def test_every_pod_may_look_names_up_and_do_nothing_else() -> None:
     """At the cluster's own pods for it, and where the declaration says."""
     found = rendered(f"{NOTHING}kubernetes: {{dns: [169.254.20.10/32]}}\n")
-    (rule,) = found["NetworkPolicy/every-pod"]["spec"]["egress"]
+    (rule,) = found["NetworkPolicy/platform.every-pod"]["spec"]["egress"]
     assert rule["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
     assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in rule["to"]
-    assert "ingress" not in found["NetworkPolicy/every-pod"]["spec"]
+    assert "ingress" not in found["NetworkPolicy/platform.every-pod"]["spec"]
 
 
 def test_the_two_authorities_are_issued_once_and_outlive_their_leaves() -> None:

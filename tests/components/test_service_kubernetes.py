@@ -9,7 +9,7 @@ import pytest
 from greenfield.components.service.sidecar import policies
 from greenfield.model.content import Secret
 from greenfield.model.plan import Plan
-from greenfield.programs import envoy
+from greenfield.programs import calls, envoy
 from support.rendered import planned, rendered
 
 IMAGE = "image: registry.example/one:1"
@@ -91,6 +91,17 @@ def _asked(permission: Any) -> tuple[str, str]:
     matcher = path["url_path"]["path"]
     asked = f"{matcher['prefix']}*" if "prefix" in matcher else matcher["exact"]
     return method["header"]["string_match"]["exact"], asked
+
+
+def test_a_caller_waits_as_long_and_gives_up_on_a_replica_as_soon_as_locally() -> None:
+    """By the constants of the local sidecar."""
+    found = rendered(CALLS)
+    assert found["VirtualService/stock"]["spec"]["http"][0]["timeout"] == calls.CALL_S
+    policy = found["DestinationRule/stock"]["spec"]["trafficPolicy"]
+    local = envoy.mesh_cluster("stock", "spiffe://x", "/folder")
+    assert policy["outlierDetection"]["consecutive5xxErrors"] == local["outlier_detection"]["consecutive_5xx"]
+    (limits,) = local["circuit_breakers"]["thresholds"]
+    assert policy["connectionPool"]["tcp"]["maxConnections"] == limits["max_connections"]
 
 
 def test_nobody_is_let_in_where_nobody_calls() -> None:
