@@ -17,7 +17,10 @@ from support.platform import kill, wait_for
 PACKAGES = Path(__file__).parents[2] / "packages"
 WALL = {"time.time", "time.time_ns", "dt.datetime.now", "datetime.now", "dt.date.today", "date.today"}
 """What reads the clock on the wall."""
-BY_THE_WALL = {"greenfield/targets/local/pki.py": "a certificate says from when and until when it holds"}
+BY_THE_WALL = {
+    "greenfield/targets/local/pki.py": "a certificate says from when and until when it holds",
+    "greenfield_kit/cloudevents.py": "an event says when it happened",
+}
 """Who may read it, and why."""
 
 

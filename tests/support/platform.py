@@ -34,18 +34,27 @@ def wait_for(what: str, question: Callable[[], Answer], seconds: float = 30.0) -
 
 @dataclass
 class Platform:
-    """One declaration in ``folder``; every method is a command line or a look at the machine."""
+    """One declaration in ``folder``; every method is a command line or a look at the machine.
+
+    ``root``: where the commands' root is seen from here, if they run in a mount namespace of their own.
+    """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
     program: tuple[str, ...] = (GREENFIELD,)
+    root: Path = Path("/")
     _seen: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def file(self) -> Path:
-        """The declaration."""
+        """The declaration, as commands name it."""
         return self.folder / "greenfield.yaml"
+
+    @property
+    def home(self) -> Path:
+        """What the platform keeps, as it is seen from here."""
+        return self.root / self.folder.relative_to("/") / ".greenfield"
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """A command left running."""
@@ -119,7 +128,7 @@ class Platform:
     def _view(self) -> dict[str, Any]:
         if not self._seen:
             url = httpx.URL(self.status()["urls"]["gateway"])
-            context = ssl.create_default_context(cafile=str(self.folder / ".greenfield" / "pki" / "services-ca.crt"))
+            context = ssl.create_default_context(cafile=str(self.home / "pki" / "services-ca.crt"))
             self._seen = {
                 "base_url": f"https://127.0.0.1:{url.port}",
                 "headers": {"host": f"{url.host}:{url.port}"},
@@ -131,7 +140,7 @@ class Platform:
     @property
     def run_tag(self) -> bytes:
         """What stands at the head of a variable of every process of the present run; empty where nothing runs."""
-        state = self.folder / ".greenfield" / "state.json"
+        state = self.home / "state.json"
         run = json.loads(state.read_text())["run"] if state.exists() else ""
         return f"GREENFIELD_RUN={run}:".encode() if run else b""
 

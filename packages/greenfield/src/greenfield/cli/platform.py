@@ -195,6 +195,8 @@ def status(options: Options) -> None:
     _require_some(options)
     answer = _answer(paths_of(options))
     found = contract(answer)
+    if full := answer.get("shortage"):
+        say(full)
     if options.json:
         emit_json(found)
         return

@@ -22,6 +22,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import org.h2.mvstore.MVStore;
+import org.h2.mvstore.MVStoreException;
 
 /**
  * A server that speaks MongoDB's protocol where there is no MongoDB, over TLS with client certificates alone.
@@ -79,11 +80,17 @@ public final class StandIn extends H2Backend {
             throw new MongoServerError(
                     UNAUTHORIZED, "Unauthorized", "not authorized on " + database + " to execute command " + name);
         }
-        Document answer = super.handleCommand(channel, database, name, command);
-        if (needed > RANKS.get("read")) {
-            commit();
+        try {
+            Document answer = super.handleCommand(channel, database, name, command);
+            if (needed > RANKS.get("read")) {
+                commit();
+            }
+            return answer;
+        } catch (MVStoreException problem) { // the disk is full, or worse: the store is of no use any more
+            System.err.println(problem.getMessage());
+            Runtime.getRuntime().halt(1); // nothing was answered; whoever starts it again finds what was
+            throw problem;
         }
-        return answer;
     }
 
     @Override

@@ -20,6 +20,8 @@ from greenfield.targets.local.turnover import Steps, Wanted, decide, fingerprint
 
 Event = Mapping[str, Any]
 
+PUBLISH_AGAIN_S = 1.0  # what could not be written, for want of room, is written then
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -52,6 +54,7 @@ class Engine:
         self._jobs: set[asyncio.Task[Any]] = set()
         self._keepers: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._cpu_before = 0.0
+        self._publishing: asyncio.TimerHandle | None = None
 
     # --- what others ask
 
@@ -319,9 +322,15 @@ class Engine:
         self.save()
 
     def _publish(self) -> None:
-        for member in self.members.values():
-            for file in member.process.endpoints:
-                write_endpoints(file, self._present)
+        """Says who may be called; what cannot be written, for want of room, is written as soon as there is some."""
+        if self._publishing is not None:
+            self._publishing.cancel()
+        try:
+            for member in self.members.values():
+                for file in member.process.endpoints:
+                    write_endpoints(file, self._present)
+        except OSError:
+            self._publishing = asyncio.get_running_loop().call_later(PUBLISH_AGAIN_S, self._publish)
 
     def _present(self, name: str, slot: int) -> bool:
         """Whether a process may be called: it and all of its unit in that slot, begun or not, are ready and stay."""

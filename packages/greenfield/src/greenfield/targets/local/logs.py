@@ -14,12 +14,18 @@ def open_log(folder: Path, name: str) -> int:
 
 
 def rotate(folder: Path) -> None:
-    """Copies every log over the limit to ``NAME.log.1`` and empties it: who appends to it goes on undisturbed."""
+    """Copies every log over the limit to ``NAME.log.1`` and empties it: who appends to it goes on undisturbed.
+
+    Where there is no room for the copy, the log is emptied all the same, so that there is some.
+    """
     for log in folder.glob("*.log"):
         if log.stat().st_size > LIMIT_BYTES:
             kept = log.with_suffix(".log.1")
-            kept.write_bytes(log.read_bytes())
-            kept.chmod(0o600)
+            try:
+                kept.write_bytes(log.read_bytes())
+                kept.chmod(0o600)
+            except OSError:
+                kept.unlink(missing_ok=True)
             os.truncate(log, 0)
 
 

@@ -22,9 +22,11 @@ from greenfield.targets.local.api import Api
 from greenfield.targets.local.engine import Engine, Event, Outcome
 from greenfield.targets.local.member import Member
 from greenfield.targets.local.paths import StatePaths, make_folders
+from greenfield.targets.local.room import shortage
 from greenfield.targets.local.state import Mark
 
 SAVE_AFTER_S = 0.05  # changes of one moment are written once
+SAVE_AGAIN_S = 1.0  # what could not be written, for want of room, is written then
 ROTATE_EVERY_S = 20.0
 
 
@@ -71,12 +73,13 @@ class Supervisor:
         return {"event": "done", "ok": True}
 
     def status(self) -> dict[str, Any]:
-        """The status object of DESIGN §6, with the processor seconds until ready beside it."""
-        started = self.started
+        """The status object of DESIGN §6, and beside it more than others may rely on."""
+        started, full = self.started, shortage(self.paths)
         return {
             "name": self.state.name,
             "environment": self.state.environment,
-            "state": self._word(),
+            "state": self._word(full=bool(full)),
+            "shortage": full,
             "started_in_s": round(started.seconds, 3) if started else None,
             "critical_path": [{"name": n, "seconds": round(s, 3)} for n, s in started.critical_path] if started else [],
             "cpu_s": round(started.cpu_s, 3) if started else None,
@@ -115,21 +118,24 @@ class Supervisor:
             self._saving = asyncio.get_running_loop().call_later(SAVE_AFTER_S, self.save)
 
     def save(self) -> None:
-        """Writes the state now."""
+        """Writes the state now, or soon, where there is no room for it."""
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
         children = {m.process.name: m.child for m in self.engine.members.values() if m.child is not None}
         self.state.processes = {name: Mark(pid=child.outer, born=child.born) for name, child in children.items()}
-        remembered.save(self.paths.state, self.state)
+        try:
+            remembered.save(self.paths.state, self.state)
+        except OSError:
+            self._saving = asyncio.get_running_loop().call_later(SAVE_AGAIN_S, self.save)
 
     # --- details
 
-    def _word(self) -> str:
+    def _word(self, *, full: bool) -> str:
         if self.graph is None or self._stopping is not None:
             return "stopped" if self._stopping is None else "stopping"
         if self.engine.settled():
-            return "ready"
+            return "degraded" if full else "ready"
         return "starting" if self.engine.busy.locked() and self.started is None else "degraded"
 
     def _row(self, member: Member) -> dict[str, Any]:
