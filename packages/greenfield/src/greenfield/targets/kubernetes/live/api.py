@@ -68,6 +68,7 @@ class Api:
     client: ApiClient
     opened: Opened
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _answered: bool = False
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
         """The body at a path; Refusal where there is none."""
@@ -95,7 +96,7 @@ class Api:
                 if pause is None or not _passes(refusal):
                     raise
             except ClusterError:
-                if pause is None or method != "GET":
+                if pause is None or method != "GET" or not self._answered:  # who never answered will not now
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt answers or raises")
@@ -121,6 +122,7 @@ class Api:
             raise ClusterError(f"The login for context {self.opened.context} failed: {exc}.") from exc
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _unreachable(self.opened, exc) from exc
+        self._answered = True
         if response.status == 401 and self.opened.expired:
             raise _expired(self.opened)
         if response.status >= 400:
