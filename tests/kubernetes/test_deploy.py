@@ -14,10 +14,10 @@ import pytest
 
 from kubernetes.deployed import Deployed, deployed
 from support.control_plane import Cluster
-from support.platform import wait_for
+from support.platform import GREENFIELD, wait_for
+from support.terminal import at_terminal
 
 pytestmark = pytest.mark.e2e
-STOCK = {"Deployment", "Service", "ServiceAccount", "ConfigMap", "NetworkPolicy", "AuthorizationPolicy", "Sidecar"}
 
 
 @pytest.fixture
@@ -106,6 +106,18 @@ def test_a_removed_service_is_pruned_when_that_was_agreed(running: Deployed) -> 
     left = {title for title in running.objects if title.endswith("/stock")}
     assert left == set()
     assert running.platform.json("diff")["changes"] == []
+
+
+def test_at_a_terminal_it_asks_before_it_prunes(running: Deployed) -> None:
+    """A table moves; ``n`` keeps what is left over, ``y`` removes it."""
+    running.platform.edit(without_stock)
+    command = [GREENFIELD, "deploy", "-f", str(running.platform.file)]
+    for answer, left in (("n", True), ("y", False)):
+        code, shown = at_terminal(command, running.platform.environment, {"[y/N]": answer})
+        assert code == 0, shown
+        assert f"remove  {running.name}/Deployment/stock" in shown
+        assert "WAITING FOR" in shown
+        assert ("Deployment/stock" in running.objects) == left
 
 
 def test_nothing_is_pruned_that_we_did_not_make(running: Deployed) -> None:

@@ -90,6 +90,7 @@ async def _from_files(access: Access, configuration: Configuration) -> Opened:
         merger = KubeConfigMerger(os.pathsep.join(map(str, access.files)))
         assert merger.config is not None
         context = _context(access, merger.config.value)
+        _require_user(context, merger.config.value)
         loader = KubeConfigLoader(
             merger.config, active_context=context, config_base_path=None, config_persister=merger.save_changes
         )
@@ -117,6 +118,18 @@ def _context(access: Access, merged: dict[str, Any]) -> str:
     if access.context:
         raise ArgumentError(f"there is no context {asked!r} in the kubeconfig", hint=hint)
     raise ClusterError(f"The kubeconfig's current context {asked!r} is not in it.", hint=hint)
+
+
+def _require_user(context: str, merged: dict[str, Any]) -> None:
+    (found,) = [each["context"] for each in merged["contexts"] if each["name"] == context]
+    users = [str(each["name"]) for each in merged.get("users") or ()]
+    if (user := found.safe_get("user")) not in users:
+        raise ClusterError(
+            f"The context {context} says to log in as {user!r}, whom the kubeconfig does not know."
+            if user
+            else f"The context {context} does not say as whom to log in.",
+            hint=f"there is {', '.join(users)}" if users else "the kubeconfig has no users",
+        )
 
 
 def _unusable(access: Access, why: str) -> ClusterError:

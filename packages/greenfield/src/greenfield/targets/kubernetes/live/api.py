@@ -68,6 +68,7 @@ class Api:
     client: ApiClient
     opened: Opened
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _answered: bool = False
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
         """The body at a path; Refusal where there is none."""
@@ -95,7 +96,7 @@ class Api:
                 if pause is None or not _passes(refusal):
                     raise
             except ClusterError:
-                if pause is None or method != "GET":
+                if pause is None or method != "GET" or not self._answered:  # who never answered will not now
                     raise
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt answers or raises")
@@ -121,6 +122,9 @@ class Api:
             raise ClusterError(f"The login for context {self.opened.context} failed: {exc}.") from exc
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _unreachable(self.opened, exc) from exc
+        self._answered = True
+        if response.status == 401 and self.opened.expired:
+            raise _expired(self.opened)
         if response.status >= 400:
             raise Refusal(response.status, _status(text))
         return Answer(response.status, json.loads(text or b"null"), _warnings(response.headers.getall("Warning", ())))
@@ -162,13 +166,17 @@ def _warnings(headers: Any) -> tuple[str, ...]:
     return tuple(str(each).partition('"')[2].removesuffix('"').replace('\\"', '"') for each in headers)
 
 
+def _expired(where: Opened) -> ClusterError:
+    return ClusterError(
+        f"The certificate by which context {where.context} logs in ended {where.expired}.",
+        hint="get a new kubeconfig from your cluster's provider (for kubeadm: kubeadm certs renew)",
+    )
+
+
 def _unreachable(where: Opened, exc: Exception) -> ClusterError:
     """The same symptom has many causes; what the system said is told, and what is most often behind it."""
-    if ended := where.expired:
-        return ClusterError(
-            f"The certificate by which context {where.context} logs in ended {ended}.",
-            hint="get a new kubeconfig from your cluster's provider (for kubeadm: kubeadm certs renew)",
-        )
+    if where.expired:
+        return _expired(where)
     said = f"The cluster at {where.server} (context {where.context})"
     if isinstance(exc, TimeoutError):
         return ClusterError(f"{said} does not answer.", hint="is there a VPN, or a firewall, before it?")

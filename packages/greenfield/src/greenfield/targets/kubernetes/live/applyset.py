@@ -21,6 +21,7 @@ from greenfield.model.plan import Plan
 from greenfield.targets.kubernetes.live.api import Api, Refusal
 from greenfield.targets.kubernetes.live.fields import owned
 from greenfield.targets.kubernetes.live.kinds import Kind, Kinds
+from greenfield.targets.kubernetes.live.refusals import Refused
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.objects import MANAGER
 
@@ -155,20 +156,25 @@ async def write(api: Api, found: ApplySet, *, force: bool = False) -> None:
     await api.apply(_path(found.namespace), manifest, {"fieldManager": MANAGER, "force": str(force).lower()})
 
 
-async def members(api: Api, found: ApplySet, kinds: Kinds) -> list[Member]:
+async def members(api: Api, found: ApplySet, kinds: Kinds) -> tuple[list[Member], list[Refused]]:
     """Everything on the cluster that carries the set's label, of the kinds and namespaces that the parent lists.
 
-    Kinds that the cluster serves no more have no objects either.
+    Besides, what we may not list. Kinds that the cluster serves no more have no objects either.
     """
     served = [kinds.preferred[name] for name in sorted(found.kinds) if name in kinds.preferred]
     places = sorted({found.namespace, *found.namespaces})
     asked = [(kind, place) for kind in served for place in (places if kind.namespaced else [""])]
-    bodies = await asyncio.gather(*(api.get(kind.path(place), found.selector) for kind, place in asked))
-    return [
-        Member(kind, {"apiVersion": body["apiVersion"], "kind": kind.name, **item})
-        for (kind, _), body in zip(asked, bodies, strict=True)
-        for item in body["items"]
-    ]
+    answers = await asyncio.gather(*(_listed(api, kind, place, found.selector) for kind, place in asked))
+    there = [member for answer in answers if isinstance(answer, list) for member in answer]
+    return there, [answer for answer in answers if isinstance(answer, Refused)]
+
+
+async def _listed(api: Api, kind: Kind, place: str, selector: Mapping[str, str]) -> list[Member] | Refused:
+    try:
+        body = await api.get(kind.path(place), selector)
+    except Refusal as refusal:
+        return Refused(kind.name, place, refusal)
+    return [Member(kind, {"apiVersion": body["apiVersion"], "kind": kind.name, **item}) for item in body["items"]]
 
 
 def surplus(found: Iterable[Member], wanted: Iterable[Object]) -> list[Member]:

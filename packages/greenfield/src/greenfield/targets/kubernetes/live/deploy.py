@@ -72,11 +72,12 @@ async def survey(
         found = await applyset.read(api, plan)
         marked = tuple(found.marked(each) for each in wanted)
         fresh = await fresh_namespaces(api, marked)
-        there = await applyset.members(api, found.with_(*applyset.listed(marked, kinds)), kinds) if found.there else []
+        all_of_it = found.with_(*applyset.listed(marked, kinds))
+        there, refused = await applyset.members(api, all_of_it, kinds) if found.there else ([], [])
     except Refusal as refusal:
         raise explained([Refused(str(refusal.details.get("kind", plan.name)), plan.name, refusal)]) from refusal
     trier = Trier(api, kinds, {member.key: member for member in there}, force)
-    trials = await trier.all(marked, fresh)
+    trials = await trier.all(marked, fresh, refused)
     return Survey(marked, kinds, found, tuple(trials), tuple(applyset.surplus(there, marked)), fresh)
 
 

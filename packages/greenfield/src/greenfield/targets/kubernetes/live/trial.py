@@ -61,14 +61,14 @@ class Trier:
     members: Mapping[Key, Member]
     force: bool = False
 
-    async def all(self, wanted: Sequence[Object], fresh: Iterable[str]) -> list[Trial]:
+    async def all(self, wanted: Sequence[Object], fresh: Iterable[str], before: Iterable[Refused] = ()) -> list[Trial]:
         """Every object; those of ``fresh`` namespaces, which are still to be made, cannot be tried.
 
-        ClusterError with all refusals that are no conflicts.
+        ClusterError with all refusals that are no conflicts, those of ``before`` included.
         """
         new = frozenset(fresh)
         tried = await asyncio.gather(*(self._one(each, new) for each in wanted), return_exceptions=True)
-        refused: list[Refused] = []
+        refused = list(before)
         found: list[Trial] = []
         for each, result in zip(wanted, tried, strict=True):
             if isinstance(result, Refusal):
