@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 PAGE = ROOT / "docs" / "quickstart.md"
 COMMANDS = ROOT / "docs" / "commands.md"
 FIELDS = {"status": "processes", "verify": "checks"}
-ASIDE = "greenfield status --format json > ../status.json; greenfield verify --format json > ../verify.json"
+ASIDE = "greenfield status --format json > ../status.json; greenfield verify --edge hello:visits --format json > ../verify.json"
 
 
 @pytest.fixture(scope="module")
