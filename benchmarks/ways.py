@@ -107,6 +107,15 @@ def cost(slices: list[Slice], worker: str) -> float:
     return statistics.median(each.cost_us[worker] for each in slices)
 
 
+def allowed(slices: list[Slice], cores: int) -> float:
+    """Requests a second that the processor time of a way allows on a machine that does nothing else.
+
+    Each worker runs on one core at a time, and all of them on those there are.
+    """
+    costs = [cost(slices, worker) for worker in slices[0].cost_us]
+    return 1e6 / max(*costs, sum(costs) / cores)
+
+
 def _slice(generator: Generator, way: Way, seconds: float) -> Slice:
     before = {name: _busy_s(pid) for name, pid in way.workers.items()}
     begun = _children_s()

@@ -256,3 +256,31 @@ def test_two_platforms_with_every_kind_run_side_by_side(plain: Platform, tmp_pat
         assert tagged(tag) == {}
     assert plain.pids() == before
     assert plain.ready()
+
+
+def test_a_patch_that_breaks_the_collector_is_told_and_harms_nobody_else(plain: Platform) -> None:
+    """Which process, its last words, and which patch for which reason; without the patch all is well again."""
+    text, before = plain.file.read_text(), plain.pids()
+    patch = {
+        "for": "local",
+        "target": "File/collector-0/collector.json",
+        "path": "processors.batch.send_batch_size",
+        "set": "many",
+        "reason": "bigger is better",
+    }
+    try:
+        plain.edit(lambda data: data.update({"patches": [patch]}))
+        done = plain.run("up", "-d")
+        assert done.returncode == 1, done.stderr
+        for words in ("collector-0 does not become ready", "send_batch_size", "'processors'", "hint", ".yaml:"):
+            assert words in done.stderr
+        assert "File/collector-0/collector.json at processors.batch.send_batch_size" in done.stderr
+        assert "bigger is better" in done.stderr
+        assert plain.status()["state"] == "degraded"
+        with plain.client() as client:
+            assert client.get("/price/fern").status_code == 200
+    finally:
+        plain.file.write_text(text)
+        plain.ok("up", "-d")
+    assert changed(before, plain) == {"collector-0"}
+    assert plain.ready()

@@ -46,7 +46,7 @@ def test_killed_processes_come_back_and_keep_what_was_written(shop: Platform) ->
         wait_for(f"{victims} to be other processes", partial(are_others, shop, before))
         shop.wait_ready()
         wait_for(f"the order before {victims} died", partial(placed, shop, identity), 10)
-        wait_complete(shop, identity, 60)
+        wait_complete(shop, identity)
 
 
 def together(shop: Platform) -> list[list[str]]:
@@ -83,7 +83,7 @@ def test_all_processes_killed_at_once_come_back(shop: Platform) -> None:
     wait_for("other processes", lambda: not set(before.values()) & set(shop.pids().values()))
     shop.wait_ready()
     wait_for("the order", lambda: placed(shop, identity), 10)
-    wait_complete(shop, identity, 60)
+    wait_complete(shop, identity)
     order(shop)
 
 

@@ -54,14 +54,14 @@ def test_a_person_orders_and_sees_what_becomes_of_it(running: Browser, shop: Pla
     page.click("[data-sku=monstera] button")
     page.write("Ada Lovelace")
     page.click("#place")
-    said = wait_for("all steps", partial(complete, page))
+    said = wait_for("all steps", partial(complete, page), 60)
     assert "Swiss cheese plant" in said
     assert "$39.00" in said
     assert "Invoice №" in said
     page.click(".stars button:nth-of-type(5)")
     wait_for("thanks", lambda: "Thank you" in page.text(".stars"))
     page.go(shop.status()["urls"]["gateway"])
-    wait_for("the order to be shown again", partial(complete, page))
+    wait_for("the order to be shown again", partial(complete, page), 60)
     assert page.complaints() == []
 
 
@@ -82,7 +82,7 @@ def test_the_keyboard_alone_is_enough(running: Browser, shop: Platform) -> None:
     page.write("Grace Hopper")
     page.press("Enter")
     wait_for("the order to have the focus", lambda: page.value("document.activeElement.closest('.order') !== null"))
-    wait_for("all steps", partial(complete, page))
+    wait_for("all steps", partial(complete, page), 60)
     assert "complete" in page.text("#news")
 
 

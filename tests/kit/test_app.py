@@ -138,9 +138,10 @@ def test_what_is_not_needed_may_be_away() -> None:
     """Readiness tells it, and is ready."""
     service = Service("shop")
     service._keep("ledger", failing(), failing(), needed=False)
-    answer = asked("GET", "/health/ready", service)
+    service._keep("archive", failing(after=60), failing(), needed=False)  # hangs, and nobody waits for it
+    answer = asked("GET", "/health/ready", service, headers={deadline.HEADER: "1500"})
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "connections": {"ledger": "ConnectionError"}}
+    assert answer.json() == {"ready": True, "connections": {"ledger": "ConnectionError", "archive": "TimeoutError"}}
 
 
 def test_wiring_that_is_not_there_says_how_to_get_it() -> None:

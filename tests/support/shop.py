@@ -38,7 +38,7 @@ def is_complete(shop: Platform, identity: str) -> bool:
     return found["invoice"] is not None and found["activity"] != []
 
 
-def wait_complete(shop: Platform, identity: str, seconds: float = 30.0) -> dict[str, Any]:
+def wait_complete(shop: Platform, identity: str, seconds: float = 60.0) -> dict[str, Any]:
     """Waits until an order is complete, and returns what became of it."""
     wait_for(f"order {identity} to be complete", partial(is_complete, shop, identity), seconds)
     return progress(shop, identity)
@@ -62,6 +62,15 @@ def notified(shop: Platform, identity: str) -> list[dict[str, Any]]:
     said = shop.ok("logs", "notifier", "--tail", "500")
     lines = [json.loads(line.split(" | ", 1)[1]) for line in said.splitlines() if '"notified"' in line]
     return [line for line in lines if line["order"] == identity]
+
+
+def afresh(shop: Platform, sku: str) -> dict[str, Any]:
+    """A product after it was taken out of the catalog's cache, as the catalog itself would do it."""
+    script = (
+        "import asyncio, sys\nfrom greenfield_kit.cache import Cache\nasyncio.run(Cache('cache').forget(sys.argv[1]))\n"
+    )
+    shop.ok("run", "catalog", "--", "python", "-c", script, f"product:{sku}")
+    return product(shop, sku)
 
 
 def published(shop: Platform, service: str, topic: str, key: str, value: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Query
 from pydantic import BaseModel
-from sqlalchemy import bindparam, text
+from sqlalchemy import Row, bindparam, text
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
@@ -19,6 +20,7 @@ events = service.topic("events", needed=False)
 app = service.app()
 
 POOR = 3.5  # a rating below this makes a product cheaper
+PATIENCE_S = 1.0  # with reviews, which prices can do without for a while
 LISTED = text("select sku, list_price, price from price where sku in :skus").bindparams(
     bindparam("skus", expanding=True)
 )
@@ -40,26 +42,30 @@ async def prices(sku: Annotated[list[str], Query(max_length=100)], afterwards: B
     async with ledger.connect() as connection:
         rows = (await connection.execute(LISTED, {"skus": sku})).all()
     rated = await ratings(sku)
-    quotes = [quote(row.sku, row.list_price, rated.get(row.sku)) for row in rows]
+    quotes = [quote(row, rated) for row in rows]
     for row, now in zip(rows, quotes, strict=True):
         if now.price != row.price:
             afterwards.add_task(change, now)
     return quotes
 
 
-def quote(sku: str, listed: int, rating: float | None) -> Price:
-    """The rule."""
-    asked = listed * 4 // 5 if rating is not None and rating < POOR else listed
-    return Price(sku=sku, price=asked, list_price=listed, rating=rating)
+def quote(row: Row[Any], rated: dict[str, float] | None) -> Price:
+    """The rule. While nobody can say the ratings, the last price holds."""
+    if rated is None:
+        return Price(sku=row.sku, price=row.price, list_price=row.list_price, rating=None)
+    rating = rated.get(row.sku)
+    asked = row.list_price * 4 // 5 if rating is not None and rating < POOR else row.list_price
+    return Price(sku=row.sku, price=asked, list_price=row.list_price, rating=rating)
 
 
-async def ratings(skus: list[str]) -> dict[str, float]:
-    """What customers think of each; while reviews are away, nothing, and the list price holds."""
+async def ratings(skus: list[str]) -> dict[str, float] | None:
+    """What customers think of each that they rated; None while reviews are away."""
     try:
-        answer = await reviews.get("/api/ratings", params={"sku": skus})
-    except CalleeError:
-        return {}
-    return {rating["sku"]: rating["stars"] for rating in answer.json()} if answer.status_code == 200 else {}
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await reviews.get("/api/ratings", params={"sku": skus})
+    except (CalleeError, TimeoutError):
+        return None
+    return {rating["sku"]: rating["stars"] for rating in answer.json()} if answer.status_code == 200 else None
 
 
 async def change(now: Price) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from greenfield_kit.http import Client
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
+SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
 TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10, 0.2, 5.0  # of a handler: a store that restarts costs no message
 
@@ -162,24 +163,25 @@ class Service:
         loop = asyncio.get_running_loop()
         asked, failures = self._readiness
         if not asked or loop.time() - asked > CHECK_FRESH_S:
-            failures = dict(filter(None, await asyncio.gather(*(_checked(n, c) for n, c in self._checks.items()))))
+            failures = dict(filter(None, await asyncio.gather(*map(self._checked, self._checks))))
             self._readiness = (loop.time(), failures)
         status = {name: failures.get(name, "ok") for name in self._checks}
         ready = failures.keys() <= self._spared
         return JSONResponse({"ready": ready, "connections": status}, 200 if ready else 503)
 
+    async def _checked(self, name: str) -> tuple[str, str] | None:
+        """The name and the kind of failure; the reason itself is for the log, not for whoever asks."""
+        patience = SPARED_CHECK_S if name in self._spared else CHECK_S
+        check = asyncio.wait_for(self._checks[name](), patience)
+        outcome: Any = (await asyncio.gather(check, return_exceptions=True))[0]
+        if not isinstance(outcome, BaseException):
+            return None
+        log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
+        return name, type(outcome).__name__
+
 
 async def _alive() -> dict[str, bool]:
     return {"alive": True}
-
-
-async def _checked(name: str, check: Check) -> tuple[str, str] | None:
-    """The name and the kind of failure; the reason itself is for the log, not for whoever asks."""
-    outcome: Any = (await asyncio.gather(asyncio.wait_for(check(), CHECK_S), return_exceptions=True))[0]
-    if not isinstance(outcome, BaseException):
-        return None
-    log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
-    return name, type(outcome).__name__
 
 
 async def _consume(subscription: Subscription, handler: Handler) -> None:

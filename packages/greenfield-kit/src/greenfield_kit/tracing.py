@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.propagate import extract, get_global_textmap, inject
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, ParentBased
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, TraceIdRatioBased
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PARENT = "traceparent"
 _UNKEPT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]")
 """A trace that its beginner does not keep: https://www.w3.org/TR/trace-context/#traceparent-header"""
+_NOBODYS = Context()
 _NOBODY = f"00-{1:032x}-{1:016x}-00"
 _KINDS: Mapping[str, trace.SpanKind] = {kind.name.lower(): kind for kind in trace.SpanKind}
 
@@ -55,6 +56,8 @@ class Tracing:
         self.tracer = provider.get_tracer("greenfield_kit")
         # One that follows no parent decides for each span anew: then the SDK makes all of them.
         self._sampler = provider.sampler if isinstance(provider.sampler, ParentBased) else None
+        root = getattr(self._sampler, "_root", None)
+        self._bound = root.bound if isinstance(root, TraceIdRatioBased) else None
         self._ids = ids
         self._names = tuple((name.encode(), name) for name in sorted(get_global_textmap().fields))
         self._by_parent = self._sampler is not None and any(name == _PARENT for _, name in self._names)
@@ -71,7 +74,7 @@ class Tracing:
             given = carrier.get(_PARENT, "")  # what most requests bring is read at a glance
             if _UNKEPT.fullmatch(given):
                 return _Following(given)
-        joined = None if carrier is None else extract(carrier)
+        joined = None if carrier is None else extract(carrier) if carrier else _NOBODYS
         if unkept := self.unkept(name, joined):
             return _Following(unkept, joined)
         return self._kept(name, kind, attributes, joined)
@@ -94,10 +97,17 @@ class Tracing:
         if parent.is_valid:
             return "" if parent.trace_flags.sampled else _header(parent.trace_id, parent.span_id)
         trace_id = self._ids.generate_trace_id()
-        if self._sampler.should_sample(joined, trace_id, name).decision is not Decision.DROP:
+        if self._draws(trace_id, name):
             self._ids.give(trace_id)
             return ""
         return _header(trace_id, self._ids.generate_span_id())
+
+    def _draws(self, trace_id: int, name: str) -> bool:
+        """Whether a trace that begins here is kept; a share of all is told from the id alone, as the sampler does."""
+        if self._bound is not None:
+            return trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
+        assert self._sampler is not None
+        return self._sampler.should_sample(None, trace_id, name).decision is not Decision.DROP
 
     def carried(self) -> dict[str, str]:
         """The headers by which a callee joins the trace at hand."""
@@ -110,7 +120,7 @@ class Tracing:
     def trace_id(self) -> str:
         """That of the trace at hand, as 32 hexadecimal digits; empty outside one."""
         if following := _following.get():
-            return following.split("-")[1]
+            return "" if following == _NOBODY else following.split("-")[1]
         context = trace.get_current_span().get_span_context()
         return f"{context.trace_id:032x}" if context.is_valid else ""
 
@@ -143,10 +153,10 @@ class _Following:
 
     def __enter__(self) -> None:
         self._before: Token[str] = _following.set(self._header)
-        if self._joined is not None:
+        if self._joined:
             self._outside: Token[Context] = contexts.attach(self._joined)
 
     def __exit__(self, *_: object) -> None:
-        if self._joined is not None:
+        if self._joined:
             contexts.detach(self._outside)
         _following.reset(self._before)

@@ -12,6 +12,7 @@
     │   ├── StartError            a process or task failed, or never became ready; carries its last words
     │   ├── StateError            `.greenfield` is locked, from a newer version, or cannot be written
     │   ├── NotRunningError       the command needs a running platform
+    │   ├── ClusterError          a cluster cannot be reached, refuses, or never became what was asked; carries details
     │   └── UnsupportedError      a kind that this target cannot run yet
     └── DefectError               our own bug; the message asks for a report
 
@@ -109,6 +110,14 @@ class StateError(PlatformError):
 
 class NotRunningError(PlatformError):
     """The command needs a running platform, or a running member of it."""
+
+
+class ClusterError(PlatformError):
+    """A cluster cannot be reached, refuses something, or did not become ready; ``log`` holds a line for each object."""
+
+    def __init__(self, message: str, *, hint: str = "", log: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.log = log
 
 
 class UnsupportedError(PlatformError):

@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, Entry] = {
     "verify": Entry("assurance", "Prove that every edge works and everything else is refused."),
     "explain": Entry("assurance", "Why A may, or may not, reach B."),
     "render": Entry("render", "What Kubernetes is to hold, as files or on stdout."),
+    "diff": Entry("kubernetes", "Show what a deploy would change on the cluster."),
+    "deploy": Entry("kubernetes", "Make the cluster hold what the file says."),
     "secrets": Entry("secrets", "Secrets for Kubernetes: list them, seal them."),
     "tools": Entry("machine", "The programs and where they came from."),
     "doctor": Entry("machine", "What is wrong with this machine, and the fix."),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from greenfield.errors import DeclarationError, GreenfieldError, Problem, StartError, UserError
+from greenfield.errors import ClusterError, DeclarationError, GreenfieldError, Problem, StartError, UserError
 
 
 def emit(text: str) -> None:
@@ -78,7 +78,7 @@ def report(error: GreenfieldError, *, as_json: bool) -> None:
 
 
 def _log(error: GreenfieldError) -> tuple[str, ...]:
-    return error.log if isinstance(error, StartError) else ()
+    return error.log if isinstance(error, StartError | ClusterError) else ()
 
 
 def _argument_problem(error: GreenfieldError) -> Problem:

@@ -219,6 +219,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     files. ``refuses_root``: for a caller who is root it runs as another id in a user namespace of its own.
     ``awaits``: until that is there it cannot start, and neither `up` nor who comes after it waits for it.
     ``note``: which program this is, for people, where its kind alone does not tell.
+    ``patched``: the patches that changed it, for people, should it fail.
     """
 
     name: str
@@ -246,6 +247,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     refuses_root: bool = False
     awaits: Awaited | None = None
     note: str = ""
+    patched: str = ""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):

@@ -110,6 +110,8 @@ def _mesh(work: Workload) -> Iterator[Manifest]:
     if rules := _rules(work):
         yield istio.entry(work.name, work.selected, rules)
     yield istio.destination(work.name, work.plan)
+    if callers(work.resource, work.plan):
+        yield istio.patience(work.name, work.plan)
     yield istio.scope(work.name, work.selected, _reached(work), work.plan)
 
 

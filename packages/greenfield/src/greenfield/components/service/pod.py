@@ -129,7 +129,7 @@ def deployment(work: Workload) -> Manifest:
     """The replicas. How many is said only where nothing scales them."""
     count = work.settings.count
     doors = [work.cluster.doors[used] for used in work.used]
-    environment = pods.digest(json.dumps([open_values(work), sorted(sealed_values(work))]))
+    environment = digest(json.dumps([open_values(work), sorted(sealed_values(work))]))
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -44,7 +44,7 @@ def _lines(plan: Plan, charts: tuple[Chart, ...]) -> Iterator[str]:
 def _chart(chart: Chart) -> Iterable[str]:
     yield f"### {chart.name}"
     yield ""
-    yield f"Namespace `{chart.namespace}`: {chart.why}."
+    yield f"Namespace `{chart.namespace}`: {chart.why}." if chart.namespace else f"{chart.why}."
     yield ""
     yield "```console"
     yield f"$ {helm(chart)}"
@@ -54,7 +54,10 @@ def _chart(chart: Chart) -> Iterable[str]:
 
 def helm(chart: Chart) -> str:
     """The command that installs a chart, or brings it up to date."""
-    where = [chart.source] if chart.source.startswith("oci://") else [chart.name, "--repo", chart.source]
+    if chart.applied:
+        return shlex.join(["kubectl", "apply", "--server-side", "-f", chart.source])
+    named = [chart.chart or chart.name, "--repo", chart.source]
+    where = [chart.source] if chart.source.startswith("oci://") else named
     values = [word for key, value in sorted(chart.values.items()) for word in ("--set", f"{key}={value}")]
     words = ["helm", "upgrade", "--install", chart.name, *where, "--version", chart.version]
     return shlex.join([*words, "--namespace", chart.namespace, "--create-namespace", *values])

@@ -252,9 +252,9 @@ class Member:
     def _fail(self, reason: str) -> None:
         name = self.process.name
         said = logs.tail(self._room.logs, name, after=self._last_log_size)
-        self.failure = StartError(
-            f"{name} does not become ready: {reason}.", hint=f"all of its output: greenfield logs {name}", log=said
-        )
+        patched = f"; it is patched by {self.process.patched}" if self.process.patched else ""
+        hint = f"all of its output: greenfield logs {name}{patched}"
+        self.failure = StartError(f"{name} does not become ready: {reason}.", hint=hint, log=said)
 
     def _become_once(self, state: str, reason: str) -> None:
         if self.state != state:
