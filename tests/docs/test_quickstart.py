@@ -19,7 +19,12 @@ pytestmark = pytest.mark.e2e
 PAGE = ROOT / "docs" / "quickstart.md"
 COMMANDS = ROOT / "docs" / "commands.md"
 FIELDS = {"status": "processes", "verify": "checks"}
-ASIDE = "greenfield status --format json > ../status.json; greenfield verify --format json > ../verify.json"
+ASIDE = " && ".join(
+    [
+        "greenfield status --format json > ../status.json",
+        "greenfield verify --edge hello:visits --format json > ../verify.json",
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def answers(folder: Path) -> dict[Step, str]:
     """What a terminal shows after each command."""
     own = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "LOG_LEVEL")}
     path = os.pathsep.join([str(Path(GREENFIELD).parent), own["PATH"]])
-    return typed(PAGE, folder, {**own, "PATH": path, "NO_COLOR": "1"}, {"greenfield down": ASIDE}, 600)
+    return typed(PAGE, folder, {**own, "PATH": path, "NO_COLOR": "1"}, {"greenfield down": f"{{ {ASIDE}; }}"}, 600)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from support.platform import Platform
+from greenfield.targets.local.reading import time_of
+from support.platform import Platform, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -60,6 +63,24 @@ def test_an_edge_between_services_is_refused_at_once_when_it_goes(small: Platfor
     refused = [check for check in checks if (check["source"], check["target"]) == ("front", "back-office")]
     assert refused
     assert all(check["expected"] == "refused" and check["ok"] for check in refused)
+
+
+def test_a_refusal_stands_in_the_log_of_the_callee(small: Platform, written: Written) -> None:
+    """Who asked for what, and by which request: `logs` of a service holds its sidecar's, too."""
+    written(lambda data: data["services"]["back-office"].update({"accepts": ["GET /other"]}))
+    with small.client() as client:
+        assert " 403 " in client.get("/neighbour").text
+    (line,) = wait_for("the line", lambda: refusals(small, "back-office", "/who"))
+    assert line["peer"] == "spiffe://cluster.local/ns/small/sa/front"
+    assert re.fullmatch("[0-9a-f-]{36}", line["request_id"])
+    assert time_of(json.dumps(line)) is not None
+
+
+def refusals(platform: Platform, service: str, path: str) -> list[dict[str, Any]]:
+    """What the mesh refused of a service, as its log tells it."""
+    lines = [json.loads(line)["line"] for line in platform.ok("logs", service, "--format", "json").splitlines()]
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line for line in told if line.get("error") == "mesh_denied" and line["path"] == path]
 
 
 def test_a_variable_restarts_its_service_only(small: Platform, written: Written) -> None:

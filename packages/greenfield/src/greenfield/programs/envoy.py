@@ -374,7 +374,14 @@ def denials(service: str) -> Config:
         "peer": "%DOWNSTREAM_PEER_URI_SAN%",
         "why": "%RESPONSE_CODE_DETAILS%",
     }
-    line = {**body, "method": "%REQ(:METHOD)%", "path": "%REQ(:PATH)%", "time": "%START_TIME%"}
+    line = {
+        **body,
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(:PATH)%",
+        "request_id": "%REQ(X-REQUEST-ID)%",
+        "at": "%START_TIME%",  # first, since they are sorted: `logs` looks for it near the beginning
+        "trace_id": "%TRACE_ID%",
+    }
     return {
         "local_reply_config": {
             "mappers": [
