@@ -21,7 +21,7 @@ def measure() -> Iterator[Result]:
     yield Result("cli", "greenfield --help", _seconds("--help"), "s", 0.2)
     yield Result("cli", "check of the shop", _seconds("check", "-f", str(SHOP)), "s", 0.5)
     with tempfile.TemporaryDirectory() as folder:
-        half, whole = (_platform(Path(folder) / str(count), count) for count in (500, 1000))
+        half, whole = (large_platform(Path(folder) / str(count), count) for count in (500, 1000))
         for command in ("check", "plan"):
             small, large = _seconds(command, "-f", str(half), runs=3), _seconds(command, "-f", str(whole), runs=3)
             yield Result("cli", f"{command} of 1,000 services", large, "s", 3.0)
@@ -37,7 +37,7 @@ def _seconds(*arguments: str, runs: int = 5) -> float:
     return statistics.median(taken[1:])
 
 
-def _platform(folder: Path, services: int) -> Path:
+def large_platform(folder: Path, services: int) -> Path:
     """Services that call their neighbour and share a cache, a database each ten, and a topic."""
     folder.mkdir()
     lines = ["apiVersion: greenfield/v1", "name: large", "telemetry: off", "services:"]
@@ -45,6 +45,7 @@ def _platform(folder: Path, services: int) -> Path:
         lines += [
             f"  svc-{index}:",
             "    app: app:app",
+            "    image: registry.example/app:1.0.0",
             "    uses:",
             "      cache: write",
             f"      db-{index // 10}: own",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
@@ -25,41 +25,42 @@ def documents(manifests: Iterable[Mapping[str, Any]]) -> str:
 
 def document(manifest: Mapping[str, Any]) -> str:
     """One manifest, with a line end at its end. TypeError for what no manifest is made of."""
-    return "".join(_mapping(manifest, "", first="")) if manifest else "{}\n"
+    if not manifest:
+        return "{}\n"
+    pieces: list[str] = []
+    _mapping(pieces, manifest, "", "")
+    return "".join(pieces)
 
 
-def _mapping(mapping: Mapping[str, Any], indent: str, first: str) -> Iterator[str]:
-    """The lines of a mapping; ``first`` stands in front of the first key instead of the indent."""
-    lead = first or indent
+def _mapping(pieces: list[str], mapping: Mapping[str, Any], indent: str, first: str) -> None:
+    """Appends the lines of a mapping; ``first`` stands in front of the first key, the indent in front of the others."""
+    lead = first
     for key, value in mapping.items():
-        yield f"{lead}{_text(key)}:"
+        pieces.append(f"{lead}{_text(key)}:")
         lead = indent
-        yield from _value(value, indent)
-
-
-def _value(value: Any, indent: str) -> Iterator[str]:
-    """What stands behind a key's colon."""
-    if isinstance(value, Mapping) and value:
-        yield "\n"
-        yield from _mapping(value, f"{indent}  ", first="")
-    elif isinstance(value, list | tuple) and value:
-        yield "\n"
-        yield from _list(value, indent)
-    elif isinstance(value, str) and "\n" in value and _block(value):
-        yield from _lines(value, f"{indent}  ")
-    else:
-        yield f" {_scalar(value)}\n"
-
-
-def _list(values: Iterable[Any], indent: str) -> Iterator[str]:
-    for value in values:
-        if isinstance(value, Mapping) and value:
-            yield from _mapping(value, f"{indent}  ", first=f"{indent}- ")
-        elif isinstance(value, list | tuple) and value:
-            yield f"{indent}-\n"
-            yield from _list(value, f"{indent}  ")
+        if isinstance(value, str):
+            pieces.append(_lines(value, f"{indent}  ") if "\n" in value and _block(value) else f" {_text(value)}\n")
+        elif value and isinstance(value, dict | Mapping):  # the first of them is quickly told
+            pieces.append("\n")
+            _mapping(pieces, value, f"{indent}  ", f"{indent}  ")
+        elif value and isinstance(value, list | tuple):
+            pieces.append("\n")
+            _list(pieces, value, indent)
         else:
-            yield f"{indent}- {_scalar(value)}\n"
+            pieces.append(f" {_scalar(value)}\n")
+
+
+def _list(pieces: list[str], values: Iterable[Any], indent: str) -> None:
+    for value in values:
+        if isinstance(value, str):
+            pieces.append(f"{indent}- {_text(value)}\n")
+        elif value and isinstance(value, dict | Mapping):
+            _mapping(pieces, value, f"{indent}  ", f"{indent}- ")
+        elif value and isinstance(value, list | tuple):
+            pieces.append(f"{indent}-\n")
+            _list(pieces, value, f"{indent}  ")
+        else:
+            pieces.append(f"{indent}- {_scalar(value)}\n")
 
 
 def _block(value: str) -> bool:
@@ -67,10 +68,10 @@ def _block(value: str) -> bool:
     return value[0] not in " \n\t" and bool(_BLOCK.fullmatch(value)) and not re.search(r"[ \t]\n|[ \t]\Z|\n\n\Z", value)
 
 
-def _lines(value: str, indent: str) -> Iterator[str]:
-    yield " |\n" if value.endswith("\n") else " |-\n"
-    for line in value.removesuffix("\n").split("\n"):
-        yield f"{indent}{line}\n" if line else "\n"
+def _lines(value: str, indent: str) -> str:
+    lines = value.removesuffix("\n").split("\n")
+    head = " |\n" if value.endswith("\n") else " |-\n"
+    return head + "".join(f"{indent}{line}\n" if line else "\n" for line in lines)
 
 
 def _scalar(value: Any) -> str:

@@ -130,14 +130,16 @@ def _replace(folder: Path, changed: Files, ours: Known) -> None:
     new = folder / _NEW
     shutil.rmtree(new, ignore_errors=True)
     try:
+        parents = {str(PurePosixPath(path).parent) for path in changed}
+        for parent in parents:
+            (new / parent).mkdir(parents=True, exist_ok=True)
         for path, text in changed.items():
-            file = new / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+            (new / path).write_text(text, encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
         _write_index(folder, ours)
+        for parent in parents:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
         for path in changed:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (new / path).replace(folder / path)
     except OSError:
         shutil.rmtree(folder if made else new, ignore_errors=True)
