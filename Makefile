@@ -14,6 +14,7 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt requirements/bootstrap.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e packages/greenfield -e packages/greenfield-kit
+	$(BIN)/python -m compileall -q packages
 	touch $@
 
 up: setup
@@ -31,7 +32,7 @@ check: setup
 test: check
 	$(BIN)/python -m pytest
 
-# The first time it builds the control plane and the operators, half an hour of one core, out of everybody's way.
+# The first time it builds a control plane and operators from their Go modules: half an hour, out of everybody's way.
 test-cluster: setup
 	PYTHONPATH=tests nice -n 19 $(BIN)/python -m support.kubernetes_tools
 	$(BIN)/python -m pytest -m cluster
@@ -42,6 +43,9 @@ fix: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+soak: setup
+	$(BIN)/python -m benchmarks soak
 
 requirements: setup
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --generate-hashes --python-version 3.11 requirements/dev.in -o requirements/dev.txt --custom-compile-command "make requirements"

@@ -59,12 +59,16 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("My Shop_2", "my-shop-2"),
         ("2shops", "platform-2shops"),
         ("___", "platform"),
-        ("x" * 80, "x" * 63),
+        ("default", "platform-default"),
+        ("kube-system", "platform-kube-system"),
+        ("x" * 80, "x" * 40),
     ],
 )
-def test_the_name_is_a_dns_label(folder: str, name: str) -> None:
+def test_the_name_is_one_that_check_accepts(folder: str, name: str, tmp_path: Path) -> None:
     """Whatever the folder is called."""
-    assert platform_name(Path("/somewhere") / folder) == name
+    assert platform_name(tmp_path / folder) == name
+    assert run(["init", str(tmp_path / folder)]) == 0
+    assert run(["check", "-f", str(tmp_path / folder / "greenfield.yaml")]) == 0
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from greenfield.cli.screen import (
     fitting,
     memory_text,
     plain_table,
+    remarks,
     rows_of,
     table,
     took,
@@ -120,6 +121,15 @@ def test_both_tables_have_every_column() -> None:
     head, line = plain_table([row]).splitlines()
     assert head.split() == ["NAME", "ZONE", "STATE", "READY", "PID", "ADDRESS", "RESTARTS", "RSS", "WAITING", "ON"]
     assert line.split() == ["a", "local", "ready", "yes", "7", "127.0.0.1:80", "1", "3", "MiB"]
+
+
+def test_what_is_to_be_said_of_processes_stands_below_the_table() -> None:
+    """Once for all of whom it is true."""
+    late = {"reason": "not made", "note": ""}
+    told = {"processes": [{**PROCESS, **late}, {**PROCESS, **late, "name": "b"}, {**PROCESS, "name": "c", "note": "x"}]}
+    assert remarks(told, "reason", "note") == ["a, b: not made", "c: x"]
+    assert remarks(told, "note") == ["c: x"]
+    assert remarks(STATUS, "reason", "note") == []
 
 
 def test_the_card_says_where_things_are_and_how_to_stop() -> None:

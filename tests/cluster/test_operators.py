@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import yaml
 from support.control_plane import Cluster
 from support.kubernetes_tools import ISTIOCTL, KUBESEAL, KUSTOMIZE, built
 from support.manifests import DEPLOYMENT, GOOD
-from support.operators import sealed_secrets
+from support.operators import scrape_configuration, sealing_certificate
 from support.platform import wait_for
 from support.pretended_operators import ANSWERS
-from support.schemas import every_definition
+from support.schemas import every_definition, validate
 
 Object = dict[str, Any]
 
@@ -59,15 +58,14 @@ def test_a_pretended_cloud_gives_a_load_balancer_its_address(answering_operators
         cluster.client.delete(path)
 
 
-def test_the_real_controller_opens_what_kubeseal_sealed(custom_resources: Cluster, tmp_path: Path) -> None:
+def test_the_real_controller_opens_what_kubeseal_sealed(real_operators: Cluster, tmp_path: Path) -> None:
     """A Secret sealed for its certificate appears in the cluster."""
     certificate = tmp_path / "sealing.crt"
-    certificate.write_text(sealed_secrets(custom_resources))
-    name = f"secret-{uuid.uuid4().hex[:8]}"
+    certificate.write_text(sealing_certificate(real_operators))
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": "sealed", "namespace": "default"},
         "stringData": {"password": "correct horse"},
     }
     program = built(KUBESEAL)[KUBESEAL.name].programs["kubeseal"]
@@ -76,10 +74,129 @@ def test_the_real_controller_opens_what_kubeseal_sealed(custom_resources: Cluste
         input=json.dumps(secret), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert "correct horse" not in sealed
-    custom_resources.apply(f"/apis/bitnami.com/v1alpha1/namespaces/default/sealedsecrets/{name}", json.loads(sealed))
-    path = f"/api/v1/namespaces/default/secrets/{name}"
-    wait_for("the secret", lambda: custom_resources.client.get(path).is_success, 60)
-    assert custom_resources.get(path)["data"] == {"password": "Y29ycmVjdCBob3JzZQ=="}
+    real_operators.apply("/apis/bitnami.com/v1alpha1/namespaces/default/sealedsecrets/sealed", json.loads(sealed))
+    path = "/api/v1/namespaces/default/secrets/sealed"
+    wait_for("the secret", lambda: real_operators.client.get(path).is_success, 60)
+    assert real_operators.get(path)["data"] == {"password": "Y29ycmVjdCBob3JzZQ=="}
+
+
+@pytest.fixture(scope="module")
+def meshed(real_operators: Cluster) -> str:
+    """A namespace in the mesh, as restricted as Pod Security has it."""
+    labels = {"istio-injection": "enabled", "pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "meshed", "labels": labels}}
+    real_operators.apply("/api/v1/namespaces/meshed", namespace)
+    account = "/api/v1/namespaces/meshed/serviceaccounts/default"
+    wait_for("its service account", lambda: real_operators.client.get(account).is_success, 30)
+    return "meshed"
+
+
+def test_the_real_istiod_injects_a_sidecar_that_restricted_allows(real_operators: Cluster, meshed: str) -> None:
+    """A native one, without the container that would need rights of the network's administrator."""
+    pod: Object = {
+        "metadata": {"name": "app"},
+        "spec": {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "app",
+                    "image": "example/app:1",
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+    answer = real_operators.client.post(f"/api/v1/namespaces/{meshed}/pods", json=pod)
+    assert answer.is_success, answer.text
+    spec = answer.json()["spec"]
+    assert [each["name"] for each in spec["initContainers"]] == ["istio-validation", "istio-proxy"]
+    assert [each["name"] for each in spec["containers"]] == ["app"]
+
+
+def test_the_real_istiod_refuses_what_no_schema_can(real_operators: Cluster, meshed: str) -> None:
+    """An address that is none."""
+    rule = {"from": [{"source": {"ipBlocks": ["everywhere"]}}]}
+    manifest = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "wrong"},
+        "spec": {"rules": [rule]},
+    }
+    with pytest.raises(AssertionError, match="everywhere"):
+        real_operators.apply(f"/apis/security.istio.io/v1/namespaces/{meshed}/authorizationpolicies/wrong", manifest)
+
+
+def test_the_real_istiod_runs_a_gateway(real_operators: Cluster, meshed: str) -> None:
+    """Its Deployment, which restricted allows, and the status."""
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    manifest = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "door", "annotations": {"networking.istio.io/service-type": "ClusterIP"}},
+        "spec": {"gatewayClassName": "istio", "listeners": [listener]},
+    }
+    path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{meshed}/gateways/door"
+    real_operators.apply(path, manifest)
+
+    def programmed() -> bool:
+        conditions = real_operators.get(path)["status"]["conditions"]
+        return ("Programmed", "True") in {(each["type"], each["status"]) for each in conditions}
+
+    wait_for("the gateway", programmed, 60)
+    deployment = f"/apis/apps/v1/namespaces/{meshed}/deployments/door-istio"
+    wait_for("its pod", lambda: real_operators.get(deployment)["status"].get("readyReplicas") == 1, 60)
+
+
+def test_the_real_prometheus_operator_makes_a_monitor_a_job(real_operators: Cluster) -> None:
+    """A ServiceMonitor that a Prometheus selects becomes a job of its configuration."""
+    place = "/apis/monitoring.coreos.com/v1/namespaces/default"
+    version = {"apiVersion": "monitoring.coreos.com/v1"}
+    monitor = {"selector": {"matchLabels": {"app": "catalog"}}, "endpoints": [{"port": "http"}]}
+    real_operators.apply(
+        f"{place}/servicemonitors/catalog",
+        version | {"kind": "ServiceMonitor", "metadata": {"name": "catalog"}, "spec": monitor},
+    )
+    real_operators.apply(
+        f"{place}/prometheuses/all",
+        version | {"kind": "Prometheus", "metadata": {"name": "all"}, "spec": {"serviceMonitorSelector": {}}},
+    )
+
+    def jobs() -> set[str]:
+        configuration = scrape_configuration(real_operators, "default", "all")
+        return {each["job_name"] for each in configuration.get("scrape_configs", ())}
+
+    wait_for("the job", lambda: "serviceMonitor/default/catalog/0" in jobs(), 60)
+
+
+def test_the_real_mongodb_operator_makes_a_replica_set(real_mongodb_operator: Cluster) -> None:
+    """A StatefulSet of as many members, and a password for its own agents."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "reviews"}, "stringData": {"password": "x"}}
+    real_mongodb_operator.apply("/api/v1/namespaces/default/secrets/reviews", secret)
+    user = {
+        "name": "reviews",
+        "db": "admin",
+        "passwordSecretRef": {"name": "reviews"},
+        "roles": [{"name": "readWrite", "db": "reviews"}],
+        "scramCredentialsSecretName": "reviews",
+    }
+    manifest = {
+        "apiVersion": "mongodbcommunity.mongodb.com/v1",
+        "kind": "MongoDBCommunity",
+        "metadata": {"name": "reviews-store"},
+        "spec": {
+            "members": 3,
+            "type": "ReplicaSet",
+            "version": "8.0.4",
+            "security": {"authentication": {"modes": ["SCRAM"]}},
+            "users": [user],
+        },
+    }
+    assert validate(manifest, "1.37") == []
+    place = "/apis/mongodbcommunity.mongodb.com/v1/namespaces/default/mongodbcommunity/reviews-store"
+    real_mongodb_operator.apply(place, manifest)
+    path = "/apis/apps/v1/namespaces/default/statefulsets/reviews-store"
+    wait_for("the replica set", lambda: real_mongodb_operator.client.get(path).is_success, 60)
+    assert real_mongodb_operator.get(path)["spec"]["replicas"] == 3
 
 
 @pytest.mark.cluster

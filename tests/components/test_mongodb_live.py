@@ -15,7 +15,9 @@ from pymongo.errors import OperationFailure
 from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mongodb
-from greenfield.components.mongodb.local import SOURCE, SOURCE_EDITION
+from greenfield.components.mongodb.proofs import denial
+from greenfield.components.mongodb.stand_in import SOURCE, SOURCE_EDITION
+from greenfield.model.proof import Denial
 from greenfield_kit import connections
 from support.platform import kill, wait_for
 
@@ -54,6 +56,21 @@ def test_every_proof_holds_and_leaves_no_trace(stores: Stores) -> None:
         assert [check for check in checks if not check.ok] == []
         assert {(c.source, c.target) for c in checks if c.expected == "allowed"} >= {("keeper", "reviews")}
         assert client["reviews"].list_collection_names() == before
+    assert {check.observed for check in checks if check.category == "edge"} == {
+        f"allowed: {command} at the stand-in for MongoDB" for command in ("count", "delete", "dropIndexes")
+    }
+
+
+def test_status_can_say_that_it_is_a_stand_in(stores: Stores) -> None:
+    """With the name of what it is."""
+    assert stores.rig.rows()["papers-0"]["note"] == "a stand-in for MongoDB: mongo-java-server 1.47.0"
+
+
+def test_a_refused_command_is_read_from_the_log(stores: Stores) -> None:
+    """Who, in which database, what."""
+    with entered(stores, "reader", "reviews") as client, pytest.raises(OperationFailure, match="not authorized"):
+        client["reviews"]["review"].delete_one({"_id": "nothing"})
+    assert Denial("reader", "reviews", "delete") in map(denial, stores.log("papers-0").splitlines())
 
 
 def test_the_kit_enters_by_the_wiring_alone(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,15 +85,18 @@ def claims_of(plan: Plan, catalogue: Catalogue) -> list[Claim]:
     return [claim for resource, side in sides if side is not None for claim in side.claims(resource, plan)]
 
 
-def site_of(plan: Plan, catalogue: Catalogue) -> Site:
-    """Every claim fulfilled with an invention: ports from 20000, files under ``/site``, programs under ``/tools``."""
+def site_of(plan: Plan, catalogue: Catalogue, *, on_path: bool = False) -> Site:
+    """Every claim fulfilled with an invention: ports from 20000, files under ``/site``, programs under ``/tools``.
+
+    ``on_path``: the programs of tools that PATH may have are PATH's.
+    """
     claims = claims_of(plan, catalogue)
     ports = list(dict.fromkeys(claim for claim in claims if isinstance(claim, PortClaim)))
     site = dataclasses.replace(
         SITE,
         ports={claim.name: (claim.host, 20000 + index) for index, claim in enumerate(ports)},
         leaves={claim.name: _leaf(claim) for claim in claims if isinstance(claim, LeafClaim)},
-        tools={claim.tool.name: _installed(claim.tool) for claim in claims if isinstance(claim, ToolClaim)},
+        tools=_tools([claim.tool for claim in claims if isinstance(claim, ToolClaim)], on_path=on_path),
         digests={claim.path: "0" * 64 for claim in claims if isinstance(claim, DigestClaim)},
         pythons={claim.name: "/usr/bin/python3" for claim in claims if isinstance(claim, PythonClaim)},
     )
@@ -110,11 +113,22 @@ def _leaf(claim: LeafClaim) -> Leaf:
     return Leaf(f"{folder}/ca.crt", f"{folder}/tls.crt", f"{folder}/tls.key", f"{folder}/tls.pem")
 
 
-def _installed(tool: Tool) -> Installation:
+def _tools(tools: Iterable[Tool], *, on_path: bool) -> Mapping[str, Installation]:
+    found = {tool.name: _installed(tool, on_path=on_path) for tool in tools}
+    needed = [tool for each in found.values() for tool in each.needs if tool.name not in found]
+    return {**found, **(_tools(needed, on_path=on_path) if needed else {})}
+
+
+def _installed(tool: Tool, *, on_path: bool) -> Installation:
+    if on_path and tool.version is not None:
+        return Installation(tool.name, "1.0", "PATH", "", {name: f"/usr/bin/{name}" for name in tool.programs})
     root = f"/tools/{tool.name}"
     names = {*tool.programs, *(name for source in tool.sources for name in getattr(source, "programs", {}))}
+    needs = getattr(tool.sources[0], "needs", ())
     names |= {source.program for source in tool.sources if hasattr(source, "program")}
-    return Installation(tool.name, "1.0", "invented", root, {name: f"{root}/{name}" for name in sorted(names)})
+    return Installation(
+        tool.name, "1.0", "invented", root, {name: f"{root}/{name}" for name in sorted(names)}, needs=needs
+    )
 
 
 def _bindings(plan: Plan, catalogue: Catalogue, site: Site) -> Mapping[tuple[str, str], Binding]:

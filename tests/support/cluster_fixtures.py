@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from support import custom_resources as definitions
-from support import pretended_operators
+from support import operators, pretended_operators
 from support.control_plane import Cluster, running
 
-FIXTURES = {"cluster", "custom_resources", "answering_operators", "bare_cluster"}
+FIXTURES = {"cluster", "custom_resources", "answering_operators", "real_operators", "bare_cluster"}
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
@@ -42,6 +42,25 @@ def answering_operators(custom_resources: Cluster) -> Cluster:
     """The same, and whatever an operator would look after is ready soon; from here on in every test of the run."""
     pretended_operators.start(custom_resources)
     return custom_resources
+
+
+@pytest.fixture(scope="session")
+def real_operators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Another with nodes and all definitions, looked after by the real istiod, controller of Sealed Secrets and
+    operator of Prometheus. Pods of namespaces labelled ``istio-injection: enabled`` get their sidecar."""
+    with running(tmp_path_factory.mktemp("operated") / "plane") as found:
+        definitions.install(found)
+        operators.istiod(found)
+        operators.sealed_secrets(found)
+        operators.prometheus_operator(found)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def real_mongodb_operator(real_operators: Cluster) -> Cluster:
+    """The same with that of MongoDB besides."""
+    operators.mongodb_operator(real_operators)
+    return real_operators
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ ZONES = ("eu-1", "eu-2", "eu-3")
 NODES_PER_ZONE = 2
 ZONE = "topology.kubernetes.io/zone"
 PORT = 6443
+START_S = 180.0  # of a machine that has other things to do; a quiet one needs seconds
 GUARD = Path(__file__).parent / "guard.py"
 APPLY = "application/apply-patch+yaml"
 _STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast", "volume/fast")
@@ -162,7 +163,7 @@ class Cluster:
             node = _node(zone, number)
             answer = self.client.post("/api/v1/nodes", json=node)
             assert answer.is_success or answer.status_code == httpx.codes.CONFLICT, answer.text
-        wait_for(f"nodes of {zone}", lambda: self._ready_nodes(zone) == NODES_PER_ZONE, 60)
+        wait_for(f"nodes of {zone}", lambda: self._ready_nodes(zone) == NODES_PER_ZONE, START_S)
 
     def _ready_nodes(self, zone: str) -> int:
         self.processes.check()
@@ -243,13 +244,13 @@ class _Plane:
         accounts = cluster.authority.signing_key()
         cluster.processes.start("etcd", self.programs[ETCD.name], *self._etcd(served))
         cluster.processes.start("kube-apiserver", self.programs[APISERVER.name], *self._apiserver(served, accounts))
-        wait_for("the API server", lambda: self._says_ready("/readyz"), 90)
+        wait_for("the API server", lambda: self._says_ready("/readyz"), START_S)
         self._ask(
             CONTROLLERS.name, 10257, "--use-service-account-credentials", "--kube-api-qps=200", "--kube-api-burst=400",
             f"--service-account-private-key-file={accounts[0]}", f"--root-ca-file={cluster.authority.bundle}",
         )  # fmt: skip
         account = "/api/v1/namespaces/default/serviceaccounts/default"
-        wait_for("the controllers", lambda: self._says_ready(account), 60)
+        wait_for("the controllers", lambda: self._says_ready(account), START_S)
 
     def start_nodes(self) -> None:
         """The scheduler, and kwok with ready nodes in every zone and a default storage class."""

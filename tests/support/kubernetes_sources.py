@@ -10,7 +10,7 @@ from typing import Any
 from greenfield.model.tool import GoBuild, Maven, Tool, VersionRule, Wheel
 from greenfield.toolchain.sources import Fetcher, maven
 from greenfield.toolchain.sources.go import GO, SLOWEST, downloaded
-from greenfield.toolchain.workshop import Fetched, Workshop
+from greenfield.toolchain.workshop import Fetched, Manners, Workshop
 
 JAVA = Tool(
     "java-21",
@@ -55,7 +55,7 @@ def build_wrapped(source: WrappedBuild, workshop: Workshop) -> Fetched:
         "-ldflags", f"-s -w{stamps}", "-o", str(workshop.tree / "bin" / source.program), source.package,
         cwd=home,
         environment={**go.environment, "CGO_ENABLED": "0", "GOWORK": "off"},
-        timeout_s=source.minutes * 60 * SLOWEST,
+        manners=Manners(timeout_s=source.minutes * 60 * SLOWEST),
     )  # fmt: skip
     return Fetched(source.version.removeprefix("v"), {source.module: f"{source.version} {digest}"})
 

@@ -60,11 +60,16 @@ KUBECTL = Tool(
 KUSTOMIZE = Tool("kustomize", (GoBuild("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1", ".", "kustomize", 1),))
 KUBESEAL = Tool("kubeseal", (GoBuild(*_SEALED_SECRETS, "./cmd/kubeseal", "kubeseal", 2),))
 SEALED_SECRETS = Tool("sealed-secrets-controller", (GoBuild(*_SEALED_SECRETS, "./cmd/controller", "controller", 1),))
-ISTIOCTL = Tool(
-    "istioctl",
-    (GoBuild("istio.io/istio", "v0.0.0-20260827124520-eed52ebb66ad", "./istioctl/cmd/istioctl", "istioctl", 4),),
+_ISTIO = ("istio.io/istio", "v0.0.0-20260827124520-eed52ebb66ad")  # 1.31
+ISTIOCTL = Tool("istioctl", (GoBuild(*_ISTIO, "./istioctl/cmd/istioctl", "istioctl", 4),))
+ISTIOD = Tool("istiod", (GoBuild(*_ISTIO, "./pilot/cmd/pilot-discovery", "pilot-discovery", 2),))
+_PROMETHEUS = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
+PROMETHEUS_OPERATOR = Tool(
+    "prometheus-operator", (WrappedBuild(*_PROMETHEUS, f"{_PROMETHEUS[0]}/cmd/operator", "operator", 2),)
 )
-PROGRAMS = (KUBECTL, KUSTOMIZE, KUBESEAL, SEALED_SECRETS, ISTIOCTL)
+_MONGODB = ("github.com/mongodb/mongodb-kubernetes-operator", "v0.13.0")
+MONGODB_OPERATOR = Tool("mongodb-operator", (GoBuild(*_MONGODB, "./cmd/manager", "manager", 1),))
+PROGRAMS = (KUSTOMIZE, KUBESEAL, SEALED_SECRETS, MONGODB_OPERATOR, PROMETHEUS_OPERATOR, ISTIOCTL, ISTIOD)
 
 SPECS = {
     minor: Tool(f"openapi-{minor}", (GoModule("k8s.io/kubernetes", version, "api/openapi-spec"),))
@@ -107,7 +112,7 @@ _DEFINITIONS: Mapping[str, tuple[Source, str]] = {
     ),
     "sealed-secrets": (GoModule(*_SEALED_SECRETS, "helm/sealed-secrets/crds"), "bitnami.com"),
     "prometheus-operator": (
-        GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", "example/prometheus-operator-crd"),
+        GoModule(*_PROMETHEUS, "example/prometheus-operator-crd"),
         "monitoring.coreos.com",
     ),
     "keda": (
@@ -115,7 +120,7 @@ _DEFINITIONS: Mapping[str, tuple[Source, str]] = {
         "keda.sh eventing.keda.sh",
     ),
     "mongodb": (
-        GoModule("github.com/mongodb/mongodb-kubernetes-operator", "v0.13.0", "config/crd/bases"),
+        GoModule(*_MONGODB, "config/crd/bases"),
         "mongodbcommunity.mongodb.com",
     ),
     "strimzi": (_STRIMZI, "kafka.strimzi.io core.strimzi.io"),
@@ -127,7 +132,7 @@ GROUPS = {group: name for name, (_, groups) in _DEFINITIONS.items() for group in
 """The name in ``DEFINITIONS`` of who defines an API group."""
 
 SCHEMAS = (*SPECS.values(), *GENERATED.values(), *DEFINITIONS.values())
-ALL = (*SCHEMAS, KUBECTL, *CONTROL_PLANE, KUSTOMIZE, KUBESEAL, SEALED_SECRETS, ISTIOCTL)
+ALL = (*SCHEMAS, KUBECTL, *CONTROL_PLANE, *PROGRAMS)
 
 
 def toolchain(progress: Progress | None = None) -> Toolchain:

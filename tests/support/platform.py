@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import ssl
 import subprocess
@@ -87,6 +88,11 @@ class Platform:
     def pids(self) -> dict[str, int]:
         """The pid of every process by its name."""
         return {row["name"]: row["pid"] for row in self.status()["processes"] if row["pid"]}
+
+    def wiring(self, service: str) -> dict[str, str]:
+        """The environment of a service, secrets included."""
+        words = shlex.split(self.ok("env", service, "--reveal"))
+        return dict(word.split("=", 1) for word in words)
 
     def ready(self) -> bool:
         """Whether all of it is ready."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +22,7 @@ from greenfield.toolchain.chain import Toolchain, default_cache
 from greenfield.toolchain.lock import Lock
 from greenfield.toolchain.progress import Silent
 from greenfield.toolchain.sources import Fetchers
-from greenfield.toolchain.workshop import Fetched, Workshop
+from greenfield.toolchain.workshop import Commands, Fetched, Manners, Workshop
 from toolchain import fake_registry
 from toolchain.fake_registry import LANTERN, FolderRegistry, left_in_staging
 
@@ -97,7 +99,7 @@ def test_a_whole_set_on_path_is_used(
         ({}, "lantern, wick are not on PATH"),
     ],
 )
-def test_programs_on_path_that_do_not_fit_are_ignored(
+def test_programs_on_path_that_do_not_fit_are_passed_over(
     programs: dict[str, str],
     reason: str,
     registry: FolderRegistry,
@@ -111,6 +113,39 @@ def test_programs_on_path_that_do_not_fit_are_ignored(
     assert finding.installation is None
     assert reason in finding.refusals[0]
     assert registry.toolchain(cache).obtain([ON_PATH])["lantern"].source == "wheel lantern 1.0"
+    later = registry.toolchain(cache).find([ON_PATH])["lantern"]
+    assert later.installation is not None
+    assert (reason in later.passed_over) is bool(programs)  # what is there and not used is told from then on, too
+
+
+def test_programs_that_are_never_taken_from_path_are_told_where_there_are_some(
+    registry: FolderRegistry, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whatever version they are; they are not even asked."""
+    tool = dataclasses.replace(LANTERN, programs=("lantern", "wick"), never_from_path="ours is brighter")
+    assert registry.toolchain(cache).find([tool])["lantern"].passed_over == ""
+    put_on_path(tmp_path / "bin", monkeypatch, lantern="lit 2.1")
+    found = registry.toolchain(cache).find([tool])["lantern"]
+    assert found.passed_over == f"{tmp_path}/bin/lantern is never used: ours is brighter"
+    assert registry.toolchain(cache).obtain([tool])["lantern"].source == "wheel lantern 1.0"
+
+
+def test_what_runs_a_tool_is_there_with_it_and_only_then(
+    registry: FolderRegistry, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jars come with a Java; the same program as PATH has it needs none."""
+
+    def jars(source: Maven, workshop: Workshop) -> Fetched:
+        (workshop.tree / "libs").mkdir()
+        return Fetched("1.0", {})
+
+    tool = Tool("opera", (Maven(("a:opera:1.0",), needs=(LANTERN,)),), ("opera",), VersionRule("opera", (), r"(\d.*)"))
+    toolchain = Toolchain(cache, Silent(), lock=Lock(), fetchers=Fetchers({Wheel: registry.fetch, Maven: jars}))
+    assert set(toolchain.find([tool])) == {"opera", "lantern"}
+    assert toolchain.obtain([tool])["lantern"].programs["lantern"].endswith("bin/lantern")
+    put_on_path(tmp_path / "bin", monkeypatch, opera="1.1")
+    assert {name: found.source for name, found in toolchain.obtain([tool]).items()} == {"opera": "PATH"}
+    assert set(toolchain.find([tool])) == {"opera"}
 
 
 def test_a_set_scattered_over_path_is_ignored(
@@ -175,6 +210,60 @@ def test_what_the_lock_does_not_know_is_held_to_its_first_fetch(registry: Folder
     registry.publish("lantern", "#!/bin/sh\necho burgled\n")
     with pytest.raises(ToolError, match="was recorded"):
         registry.toolchain(cache).obtain([LANTERN])
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (0, "sh failed: No space left on device"),
+        (1, "sh failed: x.go:7:2: undefined: lamp"),
+        (2, "sh was ended by SIGKILL"),
+    ],
+)
+def test_a_client_that_fails_is_told_in_its_own_words(cache: Path, number: int, said: str) -> None:
+    """The line that names the fault; a full disk by name, however the program writes it; the signal that ended it."""
+    script = (
+        "echo 'write /x: No space left on device' >&2; exit 1",
+        "echo '# lantern\nx.go:7:2: undefined: lamp' >&2; exit 1",
+        "kill -9 $$",
+    )
+    with pytest.raises(ToolError) as raised:
+        Commands(threading.Event(), lambda: None).run(("sh", "-c", script[number]), Path("/"), {}, Manners())
+    assert raised.value.message == said
+
+
+def test_a_compiler_without_space_ends_the_search(cache: Path) -> None:
+    """Go writes it small; no other source would do better."""
+
+    def build(source: Wheel, workshop: Workshop) -> Fetched:
+        workshop.run("sh", "-c", "echo 'write /x: no space left on device' >&2; exit 1")
+        raise AssertionError
+
+    tool = Tool(name="lantern", sources=(Wheel("lantern", "1"), Wheel("torch", "1")))
+    with pytest.raises(CacheError, match="no space left"):
+        Toolchain(cache, Silent(), lock=Lock(), fetchers=Fetchers({Wheel: build})).obtain([tool])
+    assert left_in_staging(cache) == []
+
+
+def test_a_client_dies_with_who_waits_for_it(tmp_path: Path) -> None:
+    """kill -9 of the fetching process leaves nothing that still builds."""
+    words = "import pathlib, threading; from greenfield.toolchain.workshop import Commands, Manners; "
+    words += "Commands(threading.Event(), lambda: None).run("
+    words += "('sh', '-c', 'echo $$ > pid; exec sleep 60'), pathlib.Path('.'), {}, Manners())"
+    waiting = subprocess.Popen([sys.executable, "-c", words], cwd=tmp_path)
+    until(lambda: (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text().strip()))
+    pid = int((tmp_path / "pid").read_text())
+    waiting.kill()
+    waiting.wait()
+    until(lambda: not alive(pid))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "manifest", "garbled manifest", "rewritten"])

@@ -1,49 +1,85 @@
-"""What there is to buy: PostgreSQL behind Redis, cache-aside."""
+"""What there is to buy: products from PostgreSQL at the prices that billing asks, cache-aside in Redis."""
 
 from __future__ import annotations
 
-from fastapi import HTTPException
-from pydantic import BaseModel
-from sqlalchemy import text
+from typing import Any
+
+from fastapi import BackgroundTasks, HTTPException
+from pydantic import BaseModel, RootModel
+from sqlalchemy import TextClause, text
 
 from greenfield_kit.app import Service
+from greenfield_kit.cloudevents import CloudEvent
+from greenfield_kit.http import CalleeError
 
 service = Service("catalog")
 products = service.postgres("products")
 cache = service.cache("cache")
+billing = service.http("billing")
+events = service.topic("events", needed=False)
 app = service.app()
 
 KEPT_S = 30  # how old a price in the cache may be
+ALL = text("select sku, name, about from product order by name limit 100")
+ONE = text("select sku, name, about from product where sku = :sku")
 
 
 class Product(BaseModel):
-    """Something to buy; ``price`` in cents."""
+    """Something to buy; prices in cents, the rating from 1 to 5, or None where nobody rated it."""
 
     sku: str
     name: str
+    about: str
     price: int
+    list_price: int
+    rating: float | None
+
+
+Products = RootModel[list[Product]]
 
 
 @app.get("/api/catalog")
 async def browse() -> list[Product]:
     """Everything, by name."""
-    async with products.connect() as connection:
-        rows = await connection.execute(text("select sku, name, price from product order by name limit 100"))
-        return [Product.model_validate(row) for row in rows.mappings()]
+
+    async def load() -> RootModel[list[Product]]:
+        return Products(await offered(ALL))
+
+    found = await cache.get("products", Products, load, ttl=KEPT_S)
+    return found.root if found else []
 
 
 @app.get("/api/catalog/{sku}")
-async def product(sku: str) -> Product:
-    """One product: from the cache, or from the database into the cache."""
-    found = await cache.get(f"product:{sku}", Product, lambda: load(sku), ttl=KEPT_S)
+async def product(sku: str, afterwards: BackgroundTasks) -> Product:
+    """One product. A fresh offer is told to the world, once the customer has the answer."""
+
+    async def load() -> Product | None:
+        for offer in await offered(ONE, sku=sku):
+            event = CloudEvent(source="catalog", type="product.offered", subject=sku, data={"price": offer.price})
+            afterwards.add_task(events.publish, sku, event.encoded())
+            return offer
+        return None
+
+    found = await cache.get(f"product:{sku}", Product, load, ttl=KEPT_S)
     if found is None:
         raise HTTPException(404, f"There is no product {sku!r}.")
     return found
 
 
-async def load(sku: str) -> Product | None:
-    """A product as the database has it."""
+async def offered(query: TextClause, **values: str) -> list[Product]:
+    """Products as the database has them, those that have a price."""
     async with products.connect() as connection:
-        rows = await connection.execute(text("select sku, name, price from product where sku = :sku"), {"sku": sku})
-        row = rows.mappings().first()
-    return Product.model_validate(row) if row else None
+        rows = (await connection.execute(query, values)).mappings().all()
+    prices = await priced([row["sku"] for row in rows]) if rows else {}
+    return [Product(**row, **prices[row["sku"]]) for row in rows if row["sku"] in prices]
+
+
+async def priced(skus: list[str]) -> dict[str, dict[str, Any]]:
+    """What billing asks for each, and why."""
+    try:
+        answer = await billing.get("/api/prices", params={"sku": skus})
+    except CalleeError as exc:
+        raise HTTPException(503, "Nobody can say the price.", {"retry-after": "1"}) from exc
+    if answer.status_code != 200:
+        raise HTTPException(502, "Billing cannot say the price.")
+    return {price.pop("sku"): price for price in answer.json()}

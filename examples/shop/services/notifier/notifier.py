@@ -1,4 +1,4 @@
-"""Tells the customer that an order was taken. Here it is a line in the log."""
+"""Tells the customer that the order was taken. Here it is a line in the log."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ app = service.app()
 log = logging.getLogger("notifier")
 
 
-class Taken(BaseModel):
-    """As much of an order as a customer wants to hear."""
+class Notification(BaseModel):
+    """What the customer shall hear; ``total`` in cents."""
 
-    id: str
+    order: str
     customer: str
+    invoice: int
     total: int
 
 
-@service.consume("orders")
+@service.consume("notifications")
 async def notify(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
-    """One order."""
-    order = Taken.model_validate_json(value)
-    log.info("notified", extra={"order": order.id, "customer": order.customer, "total": order.total})
+    """One notification."""
+    log.info("notified", extra=Notification.model_validate_json(value).model_dump())

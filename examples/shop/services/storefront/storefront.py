@@ -1,18 +1,22 @@
-"""Takes orders: asks the catalog for the price, keeps the purchase, tells the world."""
+"""Takes orders: asks the catalog for the price, keeps the purchase, tells the world, shows what became of it."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
-from fastapi import HTTPException
+from fastapi import HTTPException, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from greenfield_kit.app import Service
 from greenfield_kit.http import CalleeError
+from page import CONTENT, HEADERS
 
 service = Service("storefront")
 purchases = service.postgres("purchases")
+invoices = service.mysql("invoices", needed=False)
+happenings = service.mongodb("activity", needed=False)["happening"]
 cache = service.cache("cache")
 catalog = service.http("catalog")
 orders = service.topic("orders")
@@ -36,10 +40,25 @@ class Purchase(Order):
     total: int
 
 
-@app.get("/")
-async def welcome() -> dict[str, str]:
-    """Where to go from here."""
-    return {"shop": "greenfield", "browse": "/api/catalog", "order": "POST /api/orders"}
+class Happening(BaseModel):
+    """Something that some service told."""
+
+    type: str
+    subject: str
+    time: datetime
+
+
+class Progress(BaseModel):
+    """What became of a purchase so far: the number of its invoice, and what was told of it."""
+
+    invoice: int | None
+    activity: list[Happening]
+
+
+@app.get("/", include_in_schema=False)
+async def page() -> Response:
+    """The shop for people."""
+    return Response(CONTENT, media_type="text/html", headers=HEADERS)
 
 
 @app.post("/api/orders", status_code=201)
@@ -61,6 +80,26 @@ async def purchased(identity: uuid.UUID) -> Purchase:
     if found is None:
         raise HTTPException(404, f"There is no order {identity}.")
     return found
+
+
+@app.get("/api/orders/{identity}/progress")
+async def progress(identity: uuid.UUID) -> Progress:
+    """What became of it, as others have it: the invoice in MySQL, the activity in MongoDB."""
+    async with invoices.connect() as connection:
+        query = text("select number from invoice where order_id = :id")
+        number = (await connection.execute(query, {"id": str(identity)})).scalar()
+    return Progress(invoice=number, activity=await latest({"subject": str(identity)}))
+
+
+@app.get("/api/activity")
+async def activity() -> list[Happening]:
+    """The latest of all that happened."""
+    return await latest({})
+
+
+async def latest(wanted: dict[str, str]) -> list[Happening]:
+    """Happenings as the projector keeps them, the latest first."""
+    return [Happening.model_validate(found) async for found in happenings.find(wanted).sort("time", -1).limit(12)]
 
 
 async def load(identity: uuid.UUID) -> Purchase | None:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from greenfield_kit.http import Client
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
+SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
-TRIES, FIRST_PAUSE_S = 5, 0.2  # of a handler, before a message is passed over
+TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10, 0.2, 5.0  # of a handler: a store that restarts costs no message
 
 Check = Callable[[], Awaitable[Any]]
 Taken = TypeVar("Taken", bound="Handler")
@@ -38,35 +39,36 @@ class Service:
     def __init__(self, name: str) -> None:
         self.name = name
         self._checks: dict[str, Check] = {}
+        self._spared: set[str] = set()
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
         self._handlers: list[tuple[str, Handler]] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
-    def postgres(self, name: str) -> AsyncEngine:
-        """A database of the declaration's ``uses``."""
-        return self._database(name, connections.postgres(name), "postgresql")
+    def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
+        """A database of the declaration's ``uses``. One that is not ``needed`` may be away while this is ready."""
+        return self._database(name, connections.postgres(name), "postgresql", needed)
 
-    def mysql(self, name: str) -> AsyncEngine:
-        """A database in MySQL or MariaDB."""
-        return self._database(name, connections.mysql(name), "mariadb")
+    def mysql(self, name: str, *, needed: bool = True) -> AsyncEngine:
+        """A database in MySQL or MariaDB; ``needed`` as for ``postgres``."""
+        return self._database(name, connections.mysql(name), "mariadb", needed)
 
-    def _database(self, name: str, engine: AsyncEngine, system: str) -> AsyncEngine:
+    def _database(self, name: str, engine: AsyncEngine, system: str, needed: bool) -> AsyncEngine:
         from sqlalchemy import text
 
         async def check() -> None:
             async with engine.connect() as connection:
                 await connection.execute(text("select 1"))
 
-        self._keep(name, check, engine.dispose)
+        self._keep(name, check, engine.dispose, needed)
         self._watches.append(lambda: telemetry.watch(engine, name, system))
         return engine
 
-    def mongodb(self, name: str) -> AsyncDatabase[dict[str, Any]]:
-        """A database in MongoDB."""
-        client = connections.mongodb(name)
+    def mongodb(self, name: str, *, needed: bool = True) -> AsyncDatabase[dict[str, Any]]:
+        """A database in MongoDB; ``needed`` as for ``postgres``."""
+        client = connections.mongodb(name, listeners=[telemetry.commands()])
         database = client.get_default_database()
-        self._keep(name, lambda: database.command("ping"), client.close)
+        self._keep(name, lambda: database.command("ping"), client.close, needed)
         return database
 
     def redis(self, name: str) -> Redis:
@@ -83,12 +85,12 @@ class Service:
         self._closes.append(cache.close)
         return cache
 
-    def topic(self, name: str) -> Topic:
-        """A topic to publish to."""
+    def topic(self, name: str, *, needed: bool = True) -> Topic:
+        """A topic to publish to; ``needed`` as for ``postgres``."""
         from greenfield_kit.events import Topic as Made
 
         topic = Made(name)
-        self._keep(name, topic.check, topic.close)
+        self._keep(name, topic.check, topic.close, needed)
         return topic
 
     def http(self, name: str) -> Client:
@@ -125,8 +127,10 @@ class Service:
         app.add_api_route("/health/ready", self._ready, include_in_schema=False)
         return app
 
-    def _keep(self, name: str, check: Check, close: Check) -> None:
+    def _keep(self, name: str, check: Check, close: Check, needed: bool = True) -> None:
         self._checks[name] = check
+        if not needed:
+            self._spared.add(name)
         self._closes.append(close)
 
     @asynccontextmanager
@@ -159,23 +163,25 @@ class Service:
         loop = asyncio.get_running_loop()
         asked, failures = self._readiness
         if not asked or loop.time() - asked > CHECK_FRESH_S:
-            failures = dict(filter(None, await asyncio.gather(*(_checked(n, c) for n, c in self._checks.items()))))
+            failures = dict(filter(None, await asyncio.gather(*map(self._checked, self._checks))))
             self._readiness = (loop.time(), failures)
         status = {name: failures.get(name, "ok") for name in self._checks}
-        return JSONResponse({"ready": not failures, "connections": status}, 503 if failures else 200)
+        ready = failures.keys() <= self._spared
+        return JSONResponse({"ready": ready, "connections": status}, 200 if ready else 503)
+
+    async def _checked(self, name: str) -> tuple[str, str] | None:
+        """The name and the kind of failure; the reason itself is for the log, not for whoever asks."""
+        patience = SPARED_CHECK_S if name in self._spared else CHECK_S
+        check = asyncio.wait_for(self._checks[name](), patience)
+        outcome: Any = (await asyncio.gather(check, return_exceptions=True))[0]
+        if not isinstance(outcome, BaseException):
+            return None
+        log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
+        return name, type(outcome).__name__
 
 
 async def _alive() -> dict[str, bool]:
     return {"alive": True}
-
-
-async def _checked(name: str, check: Check) -> tuple[str, str] | None:
-    """The name and the kind of failure; the reason itself is for the log, not for whoever asks."""
-    outcome: Any = (await asyncio.gather(asyncio.wait_for(check(), CHECK_S), return_exceptions=True))[0]
-    if not isinstance(outcome, BaseException):
-        return None
-    log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
-    return name, type(outcome).__name__
 
 
 async def _consume(subscription: Subscription, handler: Handler) -> None:
@@ -202,4 +208,4 @@ async def _handle(topic: str, handler: Handler, value: bytes, headers: dict[str,
         log.error(words, exc_info=outcome, extra={"topic": topic, "attempt": attempt})
         if not last:
             await asyncio.sleep(pause)
-            pause *= 2
+            pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -6,7 +6,7 @@ Drivers are imported by the function that needs one, so that a service pays for 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pymongo import AsyncMongoClient
+    from pymongo.monitoring import CommandListener
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -86,8 +87,10 @@ def mysql(name: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
     )
 
 
-def mongodb(name: str, *, pool_size: int = POOL_SIZE) -> AsyncMongoClient[dict[str, Any]]:
-    """A client of MongoDB; its ``get_default_database()`` is the one of that name."""
+def mongodb(
+    name: str, *, pool_size: int = POOL_SIZE, listeners: Sequence[CommandListener] = ()
+) -> AsyncMongoClient[dict[str, Any]]:
+    """A client of MongoDB; its ``get_default_database()`` is the one of that name. ``listeners`` hear each command."""
     from pymongo import AsyncMongoClient as Client
 
     patience = int(CONNECT_S * 1000)
@@ -97,6 +100,8 @@ def mongodb(name: str, *, pool_size: int = POOL_SIZE) -> AsyncMongoClient[dict[s
         serverSelectionTimeoutMS=patience,
         connectTimeoutMS=patience,
         waitQueueTimeoutMS=patience,
+        tz_aware=True,
+        event_listeners=listeners,
         retryWrites=False,  # the platform's own stand-in has no sessions, which they need
     )
 

@@ -36,9 +36,10 @@ class Requests:
         request_id.set(given or uuid.uuid4().hex)
         seconds = deadline.begin(headers.get(deadline.HEADER.encode(), b"").decode("latin-1"))
         if scope["path"].startswith("/health/"):  # asked all the time, and nobody's trace
-            await self._answer(scope, receive, send, seconds)
+            with telemetry.untraced():
+                await self._answer(scope, receive, send, seconds)
             return
-        with telemetry.span(scope["method"], "server", _asked(scope), _texts(headers)) as span:
+        with telemetry.span(scope["method"], "server", _asked(scope), telemetry.joining(headers)) as span:
             try:
                 await self._answer(scope, receive, _told(send, span), seconds)
             finally:
@@ -62,10 +63,6 @@ class Requests:
             if not begun:
                 answer = problem(504, "The deadline passed", f"There was no answer within {seconds:g} s.")
                 await answer(scope, receive, send)
-
-
-def _texts(headers: dict[bytes, bytes]) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
 
 
 def _asked(scope: Scope) -> dict[str, str]:

@@ -8,6 +8,7 @@ from greenfield.assurance.explain import explain as explained
 from greenfield.assurance.verify import Check
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json
+from greenfield.cli.screen import remarks
 from greenfield.errors import NotRunningError
 
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
@@ -43,6 +44,8 @@ def verify(options: Options, edge: str | None, *, strict: bool) -> None:
         emit_json({"ok": ok, "checks": [check.as_json() for check in checks]})
     else:
         _show(checks)
+        for remark in remarks(status, "note"):
+            emit(remark)
     if not ok:
         click.get_current_context().exit(1)
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from greenfield.cli.catalogue import catalogue
-from greenfield.cli.inventory import tools_for
+from greenfield.cli.inventory import known, tools_for
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import aligned, emit, emit_json
 from greenfield.toolchain.chain import Finding, Toolchain, default_cache, described
@@ -47,7 +47,8 @@ def tools(options: Options, fetch: bool, learning: bool) -> None:
 def _told(finding: Finding) -> tuple[str, str, str, str]:
     size = mebibytes(finding.size) if finding.size else ""
     if there := finding.installation:
-        return finding.tool.name, there.version, size, there.source
+        instead = f" (PATH: {finding.passed_over})" if finding.passed_over else ""
+        return finding.tool.name, there.version, size, f"{there.source}{instead}"
     reasons = "".join(f" ({refusal})" for refusal in finding.refusals)
     sources = " or ".join(described(source) for source in finding.tool.sources)
     return finding.tool.name, "", size, f"not here yet: {sources}{reasons}"
@@ -74,7 +75,7 @@ def _as_json(finding: Finding) -> Mapping[str, Any]:
 @click.pass_context
 def doctor(context: click.Context, options: Options) -> None:
     """Look at this machine without changing it: what a platform would miss, and how to get it."""
-    checks = list(examine(default_cache(os.environ)))
+    checks = list(examine(default_cache(os.environ), known(catalogue())))
     healthy = all(check.state != "failed" for check in checks)
     if options.json:
         emit_json({"ok": healthy, "checks": [vars(check) for check in checks]})

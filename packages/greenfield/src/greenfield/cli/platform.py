@@ -17,7 +17,7 @@ from greenfield import __version__
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json, say
 from greenfield.cli.prepared import Compiled, cache_folder, compiled, locked, paths_of, prepared_site
-from greenfield.cli.screen import Shown, card, plain_table, rows_of, took
+from greenfield.cli.screen import Shown, card, plain_table, remarks, rows_of, took
 from greenfield.cli.session import InterruptedSessionError, Session, cores
 from greenfield.errors import ArgumentError, StateError
 from greenfield.targets.local import client
@@ -193,7 +193,8 @@ def _remove(paths: StatePaths) -> None:
 def status(options: Options) -> None:
     """What runs, where, and how it is. A stopped platform is an answer too."""
     _require_some(options)
-    found = status_object(paths_of(options))
+    answer = _answer(paths_of(options))
+    found = contract(answer)
     if options.json:
         emit_json(found)
         return
@@ -201,18 +202,24 @@ def status(options: Options) -> None:
     emit(f"{title}: {found['state']}")
     if found["processes"]:
         emit(plain_table(rows_of(found)))
+    for remark in remarks({"processes": answer.get("processes", [])}, "reason", "note"):
+        emit(remark)
     for name, url in found["urls"].items():
         emit(f"{name}: {url}")
 
 
 def status_object(paths: StatePaths) -> dict[str, Any]:
     """The status object of DESIGN §6, also of a platform that is stopped; what a dead run left is ended."""
+    return contract(_answer(paths))
+
+
+def _answer(paths: StatePaths) -> Mapping[str, Any]:
+    """All that is known; more than others may rely on."""
     if (supervisor := client.connect(paths)) is not None:
-        return contract(supervisor.status())
+        return supervisor.status()
     client.clean(paths)
     state = load(paths.state)
-    stopped: dict[str, Any] = {"name": state.name or Path(paths.root).name, "environment": state.environment}
-    return contract({**stopped, "state": "stopped"})
+    return {"name": state.name or Path(paths.root).name, "environment": state.environment, "state": "stopped"}
 
 
 def contract(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,4 +37,4 @@ def rendered(options: Options) -> Rendered:
     plan, catalogue = planned.plan, planned.catalogue
     sealed = sealed_file.read(sealed_file.place(plan.root, plan.environment))
     found = objects(planned.declaration, plan, catalogue, sealed)
-    return Rendered(planned, found, charts(plan, catalogue))
+    return Rendered(planned, found, charts(plan, catalogue, found))

@@ -236,6 +236,18 @@ def rows_of(status: Mapping[str, Any]) -> list[Row]:
     return [Row(**{name: process[name] for name in fields}) for process in status["processes"]]
 
 
+def remarks(status: Mapping[str, Any], *fields: str) -> list[str]:
+    """What a table has no room for: the ``reason`` why a process is not ready, the ``note`` which program it is.
+
+    Those of whom the same is to be said share a line.
+    """
+    about: dict[str, list[str]] = {}
+    for process in status["processes"]:
+        for words in filter(None, (process.get(field, "") for field in fields)):
+            about.setdefault(words, []).append(process["name"])
+    return [f"{', '.join(names)}: {words}" for words, names in about.items()]
+
+
 def memory_text(size: int) -> str:
     """Bytes for people: ``71 MiB``, ``1.2 GiB``."""
     mebibytes = size / (1 << 20)

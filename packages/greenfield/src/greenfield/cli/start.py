@@ -15,7 +15,6 @@ from greenfield.errors import ArgumentError, StateError
 _STARTER = Path(__file__).with_name("starter")
 _PLACEHOLDER = "NAME"
 _FILES = ("greenfield.yaml", "services/hello/app.py", "README.md", ".gitignore")
-_LONGEST = 63  # of a DNS label: RFC 1035, 2.3.4
 
 
 @click.command()
@@ -37,11 +36,14 @@ def init(folder: Path, format_: str) -> None:
 
 
 def platform_name(folder: Path) -> str:
-    """A DNS label from a folder's name: ``My Shop_2`` becomes ``my-shop-2``."""
-    label = re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower()).strip("-")
-    if label[:1].isdigit():
-        label = f"platform-{label}"
-    return label[:_LONGEST].rstrip("-") or "platform"
+    """A name that ``check`` accepts from a folder's: ``My Shop_2`` becomes ``my-shop-2``."""
+    from greenfield.spec.head import is_kept
+    from greenfield.spec.names import LONGEST_NAME
+
+    name = re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower()).strip("-")
+    if name[:1].isdigit() or is_kept(name):
+        name = f"platform-{name}"
+    return name[:LONGEST_NAME].rstrip("-") or "platform"
 
 
 def write_starter(folder: Path, name: str) -> Iterator[Path]:

@@ -218,6 +218,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     ``environment`` is all the program gets. ``drain_s``: how long it may still be called after it left its endpoints
     files. ``refuses_root``: for a caller who is root it runs as another id in a user namespace of its own.
     ``awaits``: until that is there it cannot start, and neither `up` nor who comes after it waits for it.
+    ``note``: which program this is, for people, where its kind alone does not tell.
+    ``patched``: the patches that changed it, for people, should it fail.
     """
 
     name: str
@@ -244,6 +246,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     reload_signal: str = ""  # empty: it notices its files itself
     refuses_root: bool = False
     awaits: Awaited | None = None
+    note: str = ""
+    patched: str = ""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag="command"):

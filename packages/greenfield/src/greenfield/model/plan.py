@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from greenfield.model.declaration import Patch
 
+Thing = TypeVar("Thing")
 TRUST_DOMAIN = "cluster.local"  # Istio's default; the same string locally and in the cluster
 
 
@@ -109,15 +111,42 @@ class Plan:
 
     def of_kind(self, kind: str) -> tuple[Resource, ...]:
         """All resources of a kind, in plan order."""
-        return tuple(resource for resource in self.resources if resource.kind == kind)
+        return self._kinds.get(kind, ())
 
     def edges_from(self, source: str) -> tuple[Edge, ...]:
         """What a service uses."""
-        return tuple(edge for edge in self.edges if edge.source == source)
+        return self._outward.get(source, ())
 
     def edges_to(self, resource: str) -> tuple[Edge, ...]:
         """Who uses a resource, or a part of it."""
-        return tuple(edge for edge in self.edges if edge.resource == resource)
+        return self._inward.get(resource, ())
+
+    def routers(self, service: str) -> tuple[Resource, ...]:
+        """The platform's own parts that may call a service."""
+        return self._routers.get(service, ())
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, tuple[Resource, ...]]:
+        return _grouped((resource.kind, resource) for resource in self.resources)
+
+    @cached_property
+    def _outward(self) -> Mapping[str, tuple[Edge, ...]]:
+        return _grouped((edge.source, edge) for edge in self.edges)
+
+    @cached_property
+    def _inward(self) -> Mapping[str, tuple[Edge, ...]]:
+        return _grouped((edge.resource, edge) for edge in self.edges)
+
+    @cached_property
+    def _routers(self) -> Mapping[str, tuple[Resource, ...]]:
+        return _grouped((called, resource) for resource in self.resources for called in resource.calls)
+
+
+def _grouped(pairs: Iterable[tuple[str, Thing]]) -> Mapping[str, tuple[Thing, ...]]:
+    found: dict[str, list[Thing]] = {}
+    for key, thing in pairs:
+        found.setdefault(key, []).append(thing)
+    return {key: tuple(things) for key, things in found.items()}
 
 
 def service_identity(platform: str, service: str) -> str:

@@ -20,13 +20,15 @@ class Maven:
     """Jars with their runtime dependencies, copied flat into ``libs/``. A coordinate is ``group:artifact:version``.
 
     ``unpack``: the artifacts are archives of programs rather than jars for the class path; their files make the tree,
-    dependencies are left out, ``programs`` and ``libraries`` are as in ``Debian``.
+    dependencies are left out, ``programs`` and ``libraries`` are as in ``Debian``. ``needs``: what runs them, which is
+    not needed where the tool comes from elsewhere.
     """
 
     coordinates: tuple[str, ...]
     unpack: bool = False
     programs: Mapping[str, str] = field(default_factory=dict, hash=False)
     libraries: tuple[str, ...] = ()
+    needs: tuple[Tool, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,19 +91,22 @@ class Tool:
 
     ``programs``: the names that must all be found on PATH, at the right version, for PATH to be used; empty, or no
     ``version``: PATH is never used. ``sources`` are tried in order when neither PATH nor the cache has it.
+    ``never_from_path``: why PATH is never used, though it may have programs of these names.
     """
 
     name: str
     sources: tuple[Source, ...]
     programs: tuple[str, ...] = ()
     version: VersionRule | None = None
+    never_from_path: str = ""
 
 
 @dataclass(frozen=True)
 class Installation:
     """A tool that is there. ``root`` is its tree (empty for PATH), ``programs`` absolute paths by name.
 
-    ``environment`` is what its programs need (LD_LIBRARY_PATH), ``source`` where it came from, for people.
+    ``environment`` is what its programs need (LD_LIBRARY_PATH), ``source`` where it came from, for people. ``needs``
+    are the tools that run what came from there.
     """
 
     tool: str
@@ -110,3 +115,9 @@ class Installation:
     root: str
     programs: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[Tool, ...] = ()
+
+    @property
+    def on_path(self) -> bool:
+        """Whether it is the machine's own."""
+        return not self.root

@@ -35,3 +35,5 @@ class ClusterSettings(BaseModel):
     """The Helm release of kube-prometheus-stack, which selects the monitors that carry its name."""
     issuer: str | None = None
     """The ClusterIssuer that signs the certificate of the gateway's host; without it, the platform's own authority."""
+    snapshots: str | None = Field(default=None, min_length=1)
+    """The VolumeSnapshotClass by which a replica of MySQL that has lost its way is made anew; without it, people do."""

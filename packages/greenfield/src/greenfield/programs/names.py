@@ -23,9 +23,9 @@ def entry(resource: str, *user: str) -> str:
     return short(resource, *user, joint=".")
 
 
-def digest(text: str) -> str:
-    """A few characters that are others when the text is."""
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
+def digest(*texts: str) -> str:
+    """A few characters that are others when any of the texts is."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_DIGEST]
 
 
 def addresses(service: str, namespace: str) -> tuple[str, ...]:

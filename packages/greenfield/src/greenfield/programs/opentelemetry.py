@@ -13,6 +13,7 @@ from greenfield.model.plan import Plan
 from greenfield.model.quantity import TIERS
 from greenfield.programs import pods
 from greenfield.programs.certificates import secret_name
+from greenfield.programs.names import digest
 from greenfield.programs.quantities import TierName
 
 OTLP, HEALTH, OWN = 4317, 13133, 8888
@@ -77,7 +78,7 @@ def template(program: Program, plan: Plan) -> dict[str, Any]:
     return {
         "metadata": {
             "labels": {**pods.labels(plan, program.name), **program.labels},
-            "annotations": {"checksum/config": pods.digest(program.text), **program.annotations},
+            "annotations": {"checksum/config": digest(program.text), **program.annotations},
         },
         "spec": {
             **pods.BARE_POD,

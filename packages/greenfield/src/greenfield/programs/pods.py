@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -81,11 +80,6 @@ def disruption_budget(name: str, selected: Mapping[str, str]) -> Manifest:
             "selector": {"matchLabels": dict(selected)},
         },
     }
-
-
-def digest(*texts: str) -> str:
-    """What changes with any of the texts: as an annotation of a pod it makes a new one where a file is read once."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def beside_sidecar(*, inbound: Iterable[int] = (), outbound: Iterable[int] = ()) -> dict[str, str]:

@@ -32,10 +32,15 @@ def read_name(root: Table, complaints: Complaints) -> str:
         complaints.place(root.position, "missing-key", message, "add `name:`, lower-case letters, digits and `-`")
         return _NAMELESS
     name = _label(node, "the name", complaints)
-    if name in _NAMESPACES or name.startswith("kube-"):
+    if is_kept(name):
         message = f"{name!r} is a namespace that Kubernetes or its mesh keeps for itself"
         complaints.place(node.position, "reserved-name", message, "choose another name")
     return name or _NAMELESS
+
+
+def is_kept(name: str) -> bool:
+    """Whether a namespace is one that Kubernetes or its mesh keeps for itself."""
+    return name in _NAMESPACES or name.startswith("kube-")
 
 
 def read_zones(root: Table, complaints: Complaints) -> tuple[str, ...]:

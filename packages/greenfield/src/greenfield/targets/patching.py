@@ -28,13 +28,13 @@ def apply_patches(
     ``applied`` applies one patch, or raises UnmatchedError.
     """
     patched, problems = tuple(things), []
-    for index, patch in enumerate(declaration.patches):
+    for patch in declaration.patches:
         if patch.target_platform != platform:
             continue
         try:
             patched = tuple(applied(patch, patched))
         except UnmatchedError as exc:
-            place = declaration.positions.get(("patches", index), Position(declaration.file, 1, 1))
+            place = place_of(patch, declaration)
             problems.append(
                 Problem(
                     file=place.file,
@@ -48,6 +48,12 @@ def apply_patches(
     if problems:
         raise DeclarationError(problems)
     return patched
+
+
+def place_of(patch: Patch, declaration: Declaration) -> Position:
+    """Where a patch of a declaration stands."""
+    (index,) = (number for number, each in enumerate(declaration.patches) if each is patch)
+    return declaration.positions.get(("patches", index), Position(declaration.file, 1, 1))
 
 
 def steps_of(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from greenfield.errors import ToolError
+from greenfield.errors import DefectError, ToolError
 from greenfield.model.tool import Debian, GoBuild, GoModule, Installation, Maven, Source, Tool, Wheel
 from greenfield.toolchain.cache import CacheError, Entry, Manifest, cache_error, entry_name, folder_size
 from greenfield.toolchain.lock import Lock, Record
@@ -25,6 +25,7 @@ from greenfield.toolchain.workshop import Commands, Workshop
 
 WORKERS = 6
 Answer = TypeVar("Answer")
+Needy = TypeVar("Needy", "Finding", Installation)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Finding:
     """Where a tool is, or would come from.
 
     ``installation`` is None while it must be fetched. ``refusals`` say why what is there is not used: PATH's programs,
-    a damaged folder of the cache. ``size`` in bytes of a cached tree, else 0; ``contents`` is what that was made of.
+    a damaged folder of the cache. ``passed_over``: why programs that are on PATH are not used; empty where none are.
+    ``size`` in bytes of a cached tree, else 0; ``contents`` is what that was made of.
     """
 
     tool: Tool
@@ -40,6 +42,12 @@ class Finding:
     refusals: tuple[str, ...] = ()
     size: int = 0
     contents: Mapping[str, str] = field(default_factory=dict)
+    passed_over: str = ""
+
+    @property
+    def needs(self) -> tuple[Tool, ...]:
+        """What else must be there for it to run."""
+        return self.installation.needs if self.installation else _needs(self.tool.sources[0])
 
 
 class Toolchain:
@@ -74,21 +82,26 @@ class Toolchain:
         return Lock({key: value for key, value in learnt.items() if key not in majors}, majors)
 
     def obtain(self, tools: Iterable[Tool]) -> Mapping[str, Installation]:
-        """Every tool by name, fetched where it is not there, several at once.
+        """Every tool by name, and those that they need, fetched where they are not there, several at once.
 
         Raises ToolError that lists, for each tool that cannot be had, every attempt and its reason.
         """
-        return self._at_once(self._obtain, tools)
+        return self._with_needs(self._obtain, tools)
 
     def find(self, tools: Iterable[Tool]) -> Mapping[str, Finding]:
-        """Where every tool is, by name, without fetching anything."""
-        return self._at_once(self._find, tools)
+        """Where every tool is, by name, and those that they need, without fetching anything."""
+        return self._with_needs(self._find, tools)
 
     def expected(self, tool: Tool) -> Installation:
         """A tool as it will be once its first source has given it; its version is not known yet."""
         source = tool.sources[0]
         unknown = Manifest(version="", source=described(source), contents={}, files={})
         return _installation(tool, source, self._entry(tool, source), unknown)
+
+    def _with_needs(self, ask: Callable[[Tool], Needy], tools: Iterable[Tool]) -> dict[str, Needy]:
+        found = self._at_once(ask, tools)
+        lacking = [tool for answer in found.values() for tool in answer.needs if tool.name not in found]
+        return found | (self._with_needs(ask, lacking) if lacking else {})
 
     def _at_once(self, ask: Callable[[Tool], Answer], tools: Iterable[Tool]) -> dict[str, Answer]:
         wanted = {tool.name: tool for tool in tools}
@@ -111,15 +124,16 @@ class Toolchain:
         if isinstance(path, Installation):
             return Finding(tool, path)
         refusals = [f"PATH: {path.reason}"] if path.reason else []
+        passed_over = path.reason if path.there else ""
         for source in tool.sources:
             entry = self._entry(tool, source)
             kept = entry.load()
             if isinstance(kept, Manifest):
                 installation = _installation(tool, source, entry, kept)
-                return Finding(tool, installation, tuple(refusals), kept.size, kept.contents)
+                return Finding(tool, installation, tuple(refusals), kept.size, kept.contents, passed_over)
             if kept.reason:
                 refusals.append(f"cache: {kept.reason}")
-        return Finding(tool, None, tuple(refusals))
+        return Finding(tool, None, tuple(refusals), passed_over=passed_over)
 
     def _obtain(self, tool: Tool) -> Installation:
         finding = self._find(tool)
@@ -203,7 +217,12 @@ def _installation(tool: Tool, source: Source, entry: Entry, manifest: Manifest) 
         root=str(entry.tree),
         programs={name: str(entry.tree / path) for name, path in programs.items()},
         environment={"LD_LIBRARY_PATH": os.pathsep.join(folders)} if folders else {},
+        needs=_needs(source),
     )
+
+
+def _needs(source: Source) -> tuple[Tool, ...]:
+    return source.needs if isinstance(source, Maven) else ()
 
 
 def _programs(source: Wheel | Maven | Debian | GoBuild) -> Mapping[str, str]:
@@ -239,11 +258,18 @@ def _together(errors: list[ToolError]) -> ToolError:
 
 
 def _remedy(tool: Tool) -> str:
-    rule = tool.version
-    if not rule or not tool.programs:
+    if not tool.version or not tool.programs:
         return "check the network and this machine's registry settings; `greenfield doctor` tells more"
+    return f"{wanted_on_path(tool)}, or make one of these sources work; see `greenfield doctor`"
+
+
+def wanted_on_path(tool: Tool) -> str:
+    """What to install so that PATH's programs are used, of a tool that ever uses them."""
+    rule = tool.version
+    if rule is None:
+        raise DefectError(f"{tool.name} is never taken from PATH.")
     bounds = [f"at least {rule.at_least}"] if rule.at_least else []
     bounds += [f"below {rule.below}"] if rule.below else []
     version = f", {rule.program} {' and '.join(bounds)}" if bounds else ""
     programs = ", ".join(tool.programs)
-    return f"install {programs} on PATH{version}, or make one of these sources work; see `greenfield doctor`"
+    return f"install {programs} on PATH{version}"

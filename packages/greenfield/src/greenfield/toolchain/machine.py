@@ -10,14 +10,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from greenfield.model.tool import Tool
 from greenfield.programs.jvm import JAVA
-from greenfield.toolchain.chain import Toolchain, described
+from greenfield.toolchain.chain import Finding, Toolchain, described, wanted_on_path
 from greenfield.toolchain.progress import Silent
 from greenfield.toolchain.sources.go import GO
 from greenfield.toolchain.sources.maven import MAVEN
@@ -51,8 +52,8 @@ class Check:
     fix: str = ""
 
 
-def examine(cache: Path) -> Iterator[Check]:
-    """Every check, in the order in which their failures would be met."""
+def examine(cache: Path, tools: Iterable[Tool]) -> Iterator[Check]:
+    """Every check, in the order in which their failures would be met; ``tools`` are those that may be needed."""
     yield system()
     yield python()
     yield namespaces("user namespaces", 0x10000000, "programs that refuse root cannot run for root")
@@ -69,6 +70,7 @@ def examine(cache: Path) -> Iterator[Check]:
     yield debian()
     yield wheels()
     yield from builders(cache)
+    yield from passed_over(cache, tools)
 
 
 def system() -> Check:
@@ -191,8 +193,25 @@ def wheels() -> Check:
 def builders(cache: Path) -> Iterator[Check]:
     """Maven, Java and Go: on PATH, in the cache, or to be fetched when first needed."""
     for name, finding in Toolchain(cache, Silent()).find([MAVEN, JAVA, GO]).items():
-        if there := finding.installation:
-            yield Check(name, "ok", f"{there.version} from {there.source}")
+        yield Check(name, "ok", "; ".join(filter(None, (finding.passed_over, _whence(finding)))))
+
+
+def passed_over(cache: Path, tools: Iterable[Tool]) -> Iterator[Check]:
+    """Programs on PATH that are not used, since they are of another version, or not all of their set."""
+    others = [tool for tool in tools if tool.name not in {MAVEN.name, JAVA.name, GO.name}]
+    for name, finding in Toolchain(cache, Silent()).find(others).items():
+        if not (reason := finding.passed_over):
+            continue
+        detail = f"{reason}; {_whence(finding)}"
+        if finding.tool.never_from_path:
+            yield Check(name, "ok", detail)
         else:
-            source = " or ".join(described(source) for source in finding.tool.sources)
-            yield Check(name, "ok", f"{'; '.join(finding.refusals)}; fetched when needed from {source}")
+            yield Check(name, "warning", detail, f"nothing, or {wanted_on_path(finding.tool)}")
+
+
+def _whence(finding: Finding) -> str:
+    if there := finding.installation:
+        return f"{there.version} from {there.source}"
+    sources = " or ".join(described(source) for source in finding.tool.sources)
+    absent = "" if finding.passed_over else "".join(f"{refusal}; " for refusal in finding.refusals)
+    return f"{absent}fetched when needed from {sources}"

@@ -17,9 +17,13 @@ ASKING_S = 20.0  # a JVM on a busy machine takes seconds to say its version
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the programs on PATH are not used; empty where the tool is never looked for there."""
+    """Why the programs on PATH are not used; empty where the tool is never looked for there.
+
+    ``there``: there are some, which people may expect to be used.
+    """
 
     reason: str
+    there: bool = True
 
 
 Asking = Callable[[str, VersionRule], str | Refusal]
@@ -32,11 +36,11 @@ def on_path(tool: Tool, ask: Asking | None = None) -> Installation | Refusal:
     ``ask`` answers for a program's version; by default the program does.
     """
     if tool.version is None or not tool.programs:
-        return Refusal("")
+        return _never(tool)
     found = {name: path for name in tool.programs if (path := shutil.which(name))}
     if missing := [name for name in tool.programs if name not in found]:
         if not found:
-            return Refusal(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not on PATH")
+            return Refusal(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not on PATH", there=False)
         return Refusal(f"only part of the set is on PATH: {', '.join(found)} without {', '.join(missing)}")
     if len(folders := {str(Path(path).parent) for path in found.values()}) > 1:
         return Refusal(f"the set is scattered over {' and '.join(sorted(folders))}, perhaps of different versions")
@@ -46,6 +50,13 @@ def on_path(tool: Tool, ask: Asking | None = None) -> Installation | Refusal:
     if reason := out_of_bounds(version, tool.version):
         return Refusal(f"{found[tool.version.program]} {reason}")
     return Installation(tool=tool.name, version=version, source="PATH", root="", programs=found)
+
+
+def _never(tool: Tool) -> Refusal:
+    found = [path for name in tool.programs if (path := shutil.which(name))]
+    if not found or not tool.never_from_path:
+        return Refusal("", there=False)
+    return Refusal(f"{', '.join(found)} {'is' if len(found) == 1 else 'are'} never used: {tool.never_from_path}")
 
 
 def version_of(program: str, rule: VersionRule) -> str | Refusal:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +22,19 @@ from greenfield.toolchain.lock import Lock, Record, key_of
 POLL_S = 0.2
 FETCH_S = 900.0  # the longest a download may take; builds name their own
 LONGEST = 400  # characters of a client's own words; the cause tends to stand at the end
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)  # Go writes it small
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAULT = re.compile(r"\[ERROR\]|^E: |^ERROR|\berror:", re.MULTILINE)
+
+# Becomes the program of its arguments, which the kernel kills (PR_SET_PDEATHSIG) when whoever waits for it is killed.
+# The first argument is the process id of that one, which may be gone already; the second how nice the program is.
+_MORTAL = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+os.getppid() == int(sys.argv[1]) or sys.exit("nobody waits for it any more")
+os.nice(int(sys.argv[2]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 @dataclass(frozen=True)
@@ -33,17 +46,28 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Manners:
+    """How a client is run: so long at most, and so nice to others (0 to 19)."""
+
+    timeout_s: float = FETCH_S
+    niceness: int = 0
+
+
+@dataclass(frozen=True)
 class Commands:
-    """Runs the registries' clients. They end with us, when ``cancelled`` is set, or after their time."""
+    """Runs the registries' clients. They end with us, however we end; when ``cancelled`` is set; after their time."""
 
     cancelled: threading.Event
     tick: Callable[[], None]
 
-    def run(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout_s: float = FETCH_S) -> str:
+    def run(self, argv: Sequence[str], cwd: Path, environment: Mapping[str, str], manners: Manners) -> str:
         """Standard output; ToolError with the client's own words where it fails."""
+        if (program := shutil.which(argv[0])) is None:
+            raise ToolError(f"{argv[0]} cannot be run: it is not there, or not on PATH")
+        mortal = (sys.executable, "-I", "-S", "-c", _MORTAL, str(os.getpid()), str(manners.niceness))
         try:
             process = subprocess.Popen(
-                argv,
+                (*mortal, program, *argv[1:]),
                 cwd=cwd,
                 env={**os.environ, "LC_ALL": "C", **environment},
                 stdin=subprocess.DEVNULL,
@@ -57,15 +81,17 @@ class Commands:
             raise ToolError(f"{argv[0]} cannot be run: {exc.strerror}") from exc
         with process:
             try:
-                out, err = self._wait(process, time.monotonic() + timeout_s)
+                out, err = self._wait(process, time.monotonic() + manners.timeout_s, Path(program).name)
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode < 0:
+            raise ToolError(f"{Path(program).name} was ended by {signal.Signals(-process.returncode).name}")
         if process.returncode != 0:
-            raise ToolError(f"{Path(argv[0]).name} failed: {_last_words(out, err)}")
+            raise ToolError(f"{Path(program).name} failed: {_last_words(out, err)}")
         return out
 
-    def _wait(self, process: subprocess.Popen[str], deadline: float) -> tuple[str, str]:
+    def _wait(self, process: subprocess.Popen[str], deadline: float, name: str) -> tuple[str, str]:
         while True:
             try:
                 return process.communicate(timeout=POLL_S)
@@ -74,7 +100,7 @@ class Commands:
                 if self.cancelled.is_set():
                     raise ToolError("interrupted") from None
                 if time.monotonic() > deadline:
-                    raise ToolError(f"{Path(str(process.args[0])).name} took too long") from None  # type: ignore[index]
+                    raise ToolError(f"{name} took too long") from None
 
 
 @dataclass(frozen=True)
@@ -105,17 +131,17 @@ class Workshop:
         *argv: str,
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
-        timeout_s: float = FETCH_S,
+        manners: Manners = Manners(),
     ) -> str:
         """Runs a client, its temporary files inside ``folder``; as ``Commands.run``."""
         temporary = self.folder / "tmp"
         temporary.mkdir(exist_ok=True)
         try:
             return self.commands.run(
-                argv, cwd or self.folder, {"TMPDIR": str(temporary), **(environment or {})}, timeout_s
+                argv, cwd or self.folder, {"TMPDIR": str(temporary), **(environment or {})}, manners
             )
         except ToolError as exc:
-            if "No space left on device" in exc.message:
+            if _FULL.search(exc.message):
                 raise full(self.cache) from exc
             raise
 
@@ -136,8 +162,8 @@ class Workshop:
 def _last_words(out: str, err: str) -> str:
     """The line that names the fault, else the last one."""
     said = f"{err}\n{out}"
-    if "No space left on device" in said:
-        return "No space left on device"
+    if full_disk := _FULL.search(said):
+        return full_disk[0]
     lines = [line.strip() for line in _COLOUR.sub("", said).splitlines() if line.strip()]
     faults = [line for line in lines if _FAULT.search(line)]
     causes = [line for line in lines if re.match(r"cause(d by)?:", line, re.IGNORECASE)]

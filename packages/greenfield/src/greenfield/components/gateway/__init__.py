@@ -81,8 +81,9 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
             name=WAF,
             kind=WAF,
             members=context.members(WAF, 1),
-            settings=PlacedFirewall(host=settings.host, **settings.waf.model_dump()),
+            settings=PlacedFirewall.model_construct(host=settings.host, **dict(settings.waf)),  # read already
             identity=context.platform_identity(WAF),
+            needs=(name,),
             brought_by=name,
         )
     yield Resource(

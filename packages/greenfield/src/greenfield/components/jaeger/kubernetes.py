@@ -18,6 +18,7 @@ from greenfield.model.quantity import seconds
 from greenfield.programs import pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate
 from greenfield.programs.monitors import NAMESPACE, service_monitor, stack
+from greenfield.programs.names import digest
 from greenfield.programs.neighbours import GRAFANA, scraped
 from greenfield.programs.opentelemetry import (
     CERTIFICATE,
@@ -182,7 +183,7 @@ def _data_source(resource: Resource, plan: Plan) -> Manifest:
     """In Grafana's own namespace: only there does it look for sources of data."""
     source = {
         "name": f"Jaeger ({plan.name})",
-        "uid": f"greenfield-{pods.digest(plan.name, resource.name)}",
+        "uid": f"greenfield-{digest(plan.name, resource.name)}",
         "type": "jaeger",
         "access": "proxy",
         "url": f"http://{resource.name}.{plan.name}.svc:{QUERY}",

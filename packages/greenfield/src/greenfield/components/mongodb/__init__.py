@@ -55,7 +55,11 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         settings=settings,
         identity=context.platform_identity(name),
         parts=tuple(parts(name, settings)),
-        parity=Parity("stand-in", "here it is mongo-java-server: no transactions, no change streams, no replica set"),
+        parity=Parity(
+            "stand-in",
+            "here it is mongo-java-server, or one mongod where PATH has it: no transactions, no change streams, no "
+            "replica set",
+        ),
     )
 
 

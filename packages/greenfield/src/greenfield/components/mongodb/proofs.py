@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,26 +11,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenfield.components.mongodb import CLIENT_PORT, database_name
+from greenfield.components.mongodb.accounts import EXTERNAL
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
-from greenfield.model.proof import Bench, Observation, Proof
+from greenfield.model.proof import Bench, Denial, Observation, Proof
 from greenfield.programs.databases import strongest
 
 if TYPE_CHECKING:
     from pymongo import MongoClient
 
 _TIMEOUT_MS = 10_000
+_PATIENCE_MS = 2_000  # for who is expected to be hung up on: the driver tries again until then
 _COLLECTION = "greenfield proof"
 _DOES: Mapping[str, dict[str, Any]] = {
     "read": {"count": _COLLECTION},
     "write": {"delete": _COLLECTION, "deletes": [{"q": {"_id": "nothing"}, "limit": 1}]},
     "own": {"dropIndexes": _COLLECTION, "index": "nothing"},
 }
-_BEYOND = {"read": _DOES["write"], "write": _DOES["own"], "own": {"listDatabases": 1}}
+_BEYOND = {"read": _DOES["write"], "write": _DOES["own"], "own": _DOES["read"]}
+"""What an access does not allow; who owns a database may not even read the server's own, ``admin``."""
 
 # Numbers of errors: https://www.mongodb.com/docs/manual/reference/error-codes
 _REFUSED = frozenset({13, 18})
 _NOT_THERE = frozenset({26, 27})
+
+_HUNG_UP = re.compile(r"connection closed|EOF occurred|\[SSL: |reset by peer|Broken pipe")  # in the words of the driver
+_DENIED = re.compile(r"^denied\|CN=([^,|]+),OU=\w+,O=[^|]*\|([^|]+)\|(\w+)$")
+_NOT_ADMITTED = 5286307  # the number of mongod's message "Failed to authenticate"
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Door:
     part: str
     source: str
     leaf: Leaf | None
+    patience_ms: int = _TIMEOUT_MS
 
     @contextmanager
     def opened(self) -> Iterator[MongoClient[dict[str, Any]]]:
@@ -47,7 +57,8 @@ class Door:
         from pymongo import MongoClient
 
         options: dict[str, Any] = {"directConnection": True, "retryWrites": False, "retryReads": False}
-        options |= dict.fromkeys(("serverSelectionTimeoutMS", "socketTimeoutMS", "connectTimeoutMS"), _TIMEOUT_MS)
+        options |= dict.fromkeys(("socketTimeoutMS", "connectTimeoutMS"), _TIMEOUT_MS)
+        options |= {"serverSelectionTimeoutMS": self.patience_ms}
         if self.leaf is not None:
             options |= {"tls": True, "tlsCAFile": self.leaf.ca, "tlsCertificateKeyFile": self.leaf.pem}
             options |= {"authMechanism": "MONGODB-X509", "authSource": "$external"}
@@ -81,14 +92,28 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     return found
 
 
-def _at_the_door(anyone: Door, bench: Bench) -> list[Proof]:
-    def shown(leaf: Callable[[], Leaf]) -> Observation:
-        return _attempt(replace(anyone, leaf=leaf()), _DOES["read"])
+def denial(line: str) -> Denial | None:
+    """A line of a server's log read as a refusal; None for any other line.
 
-    foreign, stranger = partial(shown, bench.foreign_leaf), partial(shown, bench.stranger_leaf)
-    undeclared = replace(anyone, source="stranger")
+    mongod tells who could not enter. Whom it refused a command it does not tell.
+    """
+    if match := _DENIED.search(line):
+        return Denial(source=match[1], target=match[2], access=match[3])
+    if f'"id":{_NOT_ADMITTED}' not in line:
+        return None
+    told = json.loads(line)["attr"]
+    subject = dict(pair.partition("=")[::2] for pair in str(told.get("user", "")).split(","))
+    return Denial(source=subject.get("CN", ""), target=EXTERNAL, access="connect")
+
+
+def _at_the_door(anyone: Door, bench: Bench) -> list[Proof]:
+    def shown(door: Door, leaf: Callable[[], Leaf]) -> Observation:
+        return _attempt(replace(door, leaf=leaf()), _DOES["read"])
+
+    hasty, undeclared = replace(anyone, patience_ms=_PATIENCE_MS), replace(anyone, source="stranger")
+    foreign, stranger = partial(shown, hasty, bench.foreign_leaf), partial(shown, undeclared, bench.stranger_leaf)
     return [
-        _refused(f"plaintext at {anyone.part}", "plaintext", anyone, partial(_attempt, anyone, _DOES["read"])),
+        _refused(f"plaintext at {anyone.part}", "plaintext", anyone, partial(_attempt, hasty, _DOES["read"])),
         _refused(f"another authority at {anyone.part}", "authority", anyone, foreign),
         _refused(f"an undeclared service at {anyone.part}", "identity", undeclared, stranger),
     ]
@@ -103,21 +128,28 @@ def _door(resource: Resource, bench: Bench, part: str, source: str, leaf: Leaf |
     return Door(host, port, part, source, leaf)
 
 
+def _who(client: MongoClient[dict[str, Any]]) -> str:
+    """Which program answers: mongod tells from which source it was built."""
+    told = client.server_info()
+    return f"mongod {told['version']}" if "gitVersion" in told else "the stand-in for MongoDB"
+
+
 def _attempt(door: Door, command: Mapping[str, Any], database: str | None = None) -> Observation:
     from pymongo.errors import OperationFailure, PyMongoError
 
     said = next(iter(command))
     try:
         with door.opened() as client:
+            said = f"{said} at {_who(client)}"
             client[database or database_name(door.part)].command(dict(command))
     except OperationFailure as exc:
         if exc.code in _NOT_THERE:
             return Observation("allowed", said)
         if exc.code in _REFUSED:
-            return Observation("refused", str(exc.details["errmsg"] if exc.details else exc))
+            return Observation("refused", f"{said}: {exc.details['errmsg'] if exc.details else exc}")
         raise
     except PyMongoError as exc:
-        if "refused" in str(exc) or not str(exc):  # nobody listens: that is no answer
+        if not _HUNG_UP.search(str(exc)):  # nobody listens, or nobody answers: that is no refusal
             raise
         return Observation("refused", str(exc).split(",", 1)[0])
     return Observation("allowed", said)

@@ -13,6 +13,7 @@ from greenfield.programs.quantities import TierName
 
 Value = str | int
 
+COLLATION = "utf8mb4_unicode_ci"
 _BUFFERS_SHARE = 1 / 4  # of the tier's memory; the server takes it from the system only as it fills
 
 
@@ -28,8 +29,23 @@ class Place:
     share: str
 
 
+def behaviour(size: TierName) -> Mapping[str, Value]:
+    """What a server does alike on this machine and on a cluster. What is committed survives any crash."""
+    return {
+        "skip_name_resolve": "ON",
+        "local_infile": "OFF",
+        "character_set_server": "utf8mb4",
+        "collation_server": COLLATION,
+        "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE",
+        "max_connections": CONNECTIONS[size],
+        "max_connect_errors": 4_294_967_295,  # a probe that hangs up is nobody's attack
+        "innodb_buffer_pool_size": f"{int(TIERS[size].memory_request * _BUFFERS_SHARE)}M",
+        "innodb_flush_log_at_trx_commit": 1,
+    }
+
+
 def server_settings(place: Place, leaf: Leaf, size: TierName) -> Mapping[str, Value]:
-    """All that differs from the server's defaults. What is committed survives any crash."""
+    """All that differs from the server's defaults."""
     return {
         "datadir": place.data,
         "lc_messages_dir": place.share,
@@ -44,18 +60,10 @@ def server_settings(place: Place, leaf: Leaf, size: TierName) -> Mapping[str, Va
         "ssl_key": leaf.key,
         "tls_version": "TLSv1.2,TLSv1.3",
         "require_secure_transport": "ON",
-        "skip_name_resolve": "ON",
-        "local_infile": "OFF",
-        "character_set_server": "utf8mb4",
-        "collation_server": "utf8mb4_unicode_ci",
-        "sql_mode": "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE",
-        "max_connections": CONNECTIONS[size],
-        "max_connect_errors": 4_294_967_295,  # a probe that hangs up is nobody's attack
+        **behaviour(size),
         "log_warnings": 1,
-        "innodb_buffer_pool_size": f"{int(TIERS[size].memory_request * _BUFFERS_SHARE)}M",
         "innodb_log_file_size": "48M",
         "innodb_log_buffer_size": "4M",
-        "innodb_flush_log_at_trx_commit": 1,
         "aria_pagecache_buffer_size": "8M",
         "key_buffer_size": "1M",
         "performance_schema": "OFF",

@@ -25,8 +25,12 @@ from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.tool import Debian, Tool
 from greenfield.programs.stores import administrator, granted_and_revoked, one_node
 
-MARIADB = Tool(name="mariadb", sources=(Debian(("mariadb-server-core",), {"mariadbd": "usr/sbin/mariadbd"}),))
-"""Never PATH's: which statements fill a new server is a matter of its very version."""
+MARIADB = Tool(
+    name="mariadb",
+    sources=(Debian(("mariadb-server-core",), {"mariadbd": "usr/sbin/mariadbd"}),),
+    programs=("mariadbd", "mysqld"),
+    never_from_path="which statements fill a new server is a matter of its very version",
+)
 
 _SHARE = "usr/share/mysql"
 _SYSTEM = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap")

@@ -16,7 +16,7 @@ from greenfield.programs.telemetry import COLLECTOR, collectors
 POD_SECURITY: Final = "restricted"
 POD_SECURITY_VERSION: Final = "v1.33"
 """The oldest Kubernetes that is supported: a newer cluster does not change by itself what is refused."""
-EVERY_POD: Final = Peer(name="every-pod")
+EVERY_POD: Final = Peer(name="platform.every-pod")
 ROOT: Final = "root"
 AUTHORITY_DURATION: Final = "87600h"
 """Ten years. Leaves keep the authority they were issued with until they renew, so a new one is a planned change."""
@@ -53,7 +53,7 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     yield {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": "default-deny"},
+        "metadata": {"name": "platform.default-deny"},
         "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
     }
     yield from _mesh(plan)
@@ -97,7 +97,7 @@ def _mesh(plan: Plan) -> Iterator[Manifest]:
     yield {
         "apiVersion": "security.istio.io/v1",
         "kind": "AuthorizationPolicy",
-        "metadata": {"name": "default-deny"},
+        "metadata": {"name": "platform.default-deny"},
         "spec": {},
     }
     yield {

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
 from greenfield.model.content import text
-from greenfield.model.plan import Edge, Part, Plan, Resource, Sum
+from greenfield.model.plan import Edge, Parity, Part, Plan, Resource, Sum
 from greenfield.programs import etcd
 from greenfield.programs.databases import Databases, behind, database_parts, sessions
 from greenfield.programs.quantities import Size, TierName
@@ -72,6 +72,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         settings=settings,
         identity=context.platform_identity(name),
         parts=tuple(parts(name, settings)),
+        parity=Parity("real", "here it is PostgreSQL 15, on Kubernetes 18"),
         needs=(ensemble,) if clustered else (),
     )
     if clustered:

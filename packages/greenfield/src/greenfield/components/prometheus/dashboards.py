@@ -22,7 +22,7 @@ from greenfield.components.prometheus.queries import (
 )
 from greenfield.model.manifest import Manifest
 from greenfield.model.plan import Plan
-from greenfield.programs.pods import digest
+from greenfield.programs.names import digest
 
 _COLUMNS, _HEIGHT = 24, 8
 _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}

@@ -24,7 +24,7 @@ def callers(resource: Resource, plan: Plan) -> list[str]:
 
 def routers(resource: Resource, plan: Plan) -> list[str]:
     """The identities of the platform's own parts whose routes lead to it."""
-    return sorted(other.identity for other in plan.resources if resource.name in other.calls)
+    return sorted(other.identity for other in plan.routers(resource.name))
 
 
 def stores(resource: Resource, plan: Plan) -> tuple[str, ...]:

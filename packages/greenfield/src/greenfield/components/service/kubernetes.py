@@ -7,7 +7,7 @@ from typing import Any
 
 from greenfield.components.service import Settings
 from greenfield.components.service.edges import callees, callers, migrated, routers, stores
-from greenfield.components.service.lag import lag_allows, lag_objects
+from greenfield.components.service.lag import lag_objects
 from greenfield.components.service.pod import (
     APP_PORT,
     CONTAINER,
@@ -40,15 +40,13 @@ def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG00
 
 
 def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
-    """What its proxy needs, what its migration reaches, and whoever watches how far behind it is."""
+    """What its proxy needs, and what its migration reaches."""
     work = Workload(resource, plan, cluster)
     yield from istio.meshed(cluster.doors[resource.name].peer, plan, cluster)
     for store in migrated(resource, plan) if work.settings.migrate else ():
         entrance = cluster.doors[store]
         ports = tuple(Port(number) for number in sorted(set(entrance.pod_ports.values())))
         yield Allow(work.migration, entrance.peer, ports, f"{resource.name} prepares {store}")
-    if _by_lag(work):
-        yield from lag_allows(work)
 
 
 def charts(resource: Resource, plan: Plan) -> Iterable[Chart]:
@@ -112,6 +110,8 @@ def _mesh(work: Workload) -> Iterator[Manifest]:
     if rules := _rules(work):
         yield istio.entry(work.name, work.selected, rules)
     yield istio.destination(work.name, work.plan)
+    if callers(work.resource, work.plan):
+        yield istio.patience(work.name, work.plan)
     yield istio.scope(work.name, work.selected, _reached(work), work.plan)
 
 

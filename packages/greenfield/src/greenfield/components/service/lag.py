@@ -8,23 +8,14 @@ from typing import Any, Final
 from greenfield.components.service.pod import Workload
 from greenfield.model.binding import Binding
 from greenfield.model.content import plain
-from greenfield.model.manifest import Allow, Manifest, Port
+from greenfield.model.manifest import Manifest
 from greenfield.model.plan import Edge
-from greenfield.programs.consumers import READER_CERTIFICATE, READER_KEY, lag_reader
+from greenfield.programs import brokers, istio
 from greenfield.programs.names import entry
-from greenfield.programs.neighbours import KEDA
 from greenfield.programs.scaling import BEHAVIOR
 
 LAG: Final = 50
 """Messages that one replica may be behind before another is added."""
-
-
-def lag_allows(work: Workload) -> Iterator[Allow]:
-    """KEDA asks the brokers."""
-    for brokers in _brokers(work):
-        door = work.cluster.doors[brokers]
-        ports = tuple(Port(number) for number in sorted(set(door.pod_ports.values())))
-        yield Allow(KEDA, door.peer, ports, f"KEDA reads the lag of {work.name}")
 
 
 def lag_objects(work: Workload) -> Iterator[Manifest]:
@@ -33,8 +24,8 @@ def lag_objects(work: Workload) -> Iterator[Manifest]:
     More replicas than a topic has partitions would stand idle: KEDA stops there by itself.
     """
     count = work.settings.count
-    for brokers in _brokers(work):
-        yield _authentication(work, brokers)
+    for kafka in dict.fromkeys(edge.resource for edge in _consumed(work)):
+        yield _authentication(work, kafka)
     yield {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -55,22 +46,17 @@ def _consumed(work: Workload) -> list[Edge]:
     return [edge for edge in work.plan.edges_from(work.name) if edge.access == "consume"]
 
 
-def _brokers(work: Workload) -> list[str]:
-    return list(dict.fromkeys(edge.resource for edge in _consumed(work)))
-
-
-def _authentication(work: Workload, brokers: str) -> Manifest:
-    authority = work.cluster.mounts[work.name, brokers]["ca.crt"]
-    reader = lag_reader(brokers)
+def _authentication(work: Workload, kafka: str) -> Manifest:
+    files = brokers.login(kafka, brokers.scaler(kafka))
+    parameters = {"ca": "ca.crt", "cert": "tls.crt", "key": "tls.key"}
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "TriggerAuthentication",
-        "metadata": {"name": entry(work.name, brokers)},
+        "metadata": {"name": entry(work.name, kafka)},
         "spec": {
             "secretTargetRef": [
-                {"parameter": "ca", "name": authority.name, "key": authority.key},
-                {"parameter": "cert", "name": reader, "key": READER_CERTIFICATE},
-                {"parameter": "key", "name": reader, "key": READER_KEY},
+                {"parameter": parameter, "name": files[file].name, "key": files[file].key}
+                for parameter, file in parameters.items()
             ]
         },
     }
@@ -78,10 +64,11 @@ def _authentication(work: Workload, brokers: str) -> Manifest:
 
 def _trigger(work: Workload, edge: Edge) -> dict[str, Any]:
     binding = work.cluster.bindings[work.name, edge.target]
+    asked = istio.host(brokers.bootstrap(edge.resource), work.plan)  # KEDA is in another namespace
     return {
         "type": "kafka",
         "metadata": {
-            "bootstrapServers": _part(binding, "BOOTSTRAP_SERVERS"),
+            "bootstrapServers": f"{asked}:{brokers.CLIENT_PORT}",
             "consumerGroup": _part(binding, "GROUP"),
             "topic": _part(binding, "TOPIC"),
             "lagThreshold": str(LAG),

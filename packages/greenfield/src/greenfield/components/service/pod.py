@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from greenfield.components.service import READY_PATH, STOP_S, Settings
@@ -82,7 +83,8 @@ class Workload:
         """The Secret of the variables that hold secrets."""
         return entry(self.name, "environment")
 
-    def environment(self) -> dict[str, Content]:
+    @cached_property
+    def environment(self) -> Mapping[str, Content]:
         """All that the program gets, but for what only a pod knows of itself."""
         variables: dict[str, Content] = {"PORT": (str(APP_PORT),)}
         variables |= {name: (value,) for name, value in self._exporting().items() if name != _ATTRIBUTES}
@@ -111,12 +113,12 @@ class Workload:
 
 def open_values(work: Workload) -> dict[str, str]:
     """The variables without a secret: a ConfigMap."""
-    return {name: plain(value) for name, value in sorted(work.environment().items()) if not _secret(value)}
+    return {name: plain(value) for name, value in sorted(work.environment.items()) if not _secret(value)}
 
 
 def sealed_values(work: Workload) -> dict[str, Content]:
     """The variables that hold secrets: a Secret, to be sealed."""
-    return {name: value for name, value in sorted(work.environment().items()) if _secret(value)}
+    return {name: value for name, value in sorted(work.environment.items()) if _secret(value)}
 
 
 def _secret(value: Content) -> bool:
@@ -127,7 +129,7 @@ def deployment(work: Workload) -> Manifest:
     """The replicas. How many is said only where nothing scales them."""
     count = work.settings.count
     doors = [work.cluster.doors[used] for used in work.used]
-    environment = pods.digest(json.dumps([open_values(work), sorted(sealed_values(work))]))
+    environment = digest(json.dumps([open_values(work), sorted(sealed_values(work))]))
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -159,7 +161,7 @@ def migration(work: Workload) -> Manifest:
     A Job cannot be changed, so its name holds a digest of all that it is: another image makes another Job.
     """
     assert work.settings.migrate is not None
-    known = work.environment()
+    known = work.environment
     spec = {
         "backoffLimit": 6,
         "activeDeadlineSeconds": MIGRATION_S,

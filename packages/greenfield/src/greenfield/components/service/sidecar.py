@@ -6,7 +6,7 @@ from greenfield.components.service import Settings
 from greenfield.components.service.edges import callees, callers, routers
 from greenfield.model.local import File, HttpProbe, Process, Site
 from greenfield.model.plan import Member, Plan, Resource, service_identity
-from greenfield.programs import envoy
+from greenfield.programs import calls, envoy
 from greenfield.programs.mesh import Place, inbound, outbound, sidecar, sidecars, telling
 
 FILTER = "authorization"
@@ -92,6 +92,6 @@ def _inward(resource: Resource, at: tuple[str, int], folder: str, told: envoy.Co
 
 def _outward(callee: str, at: tuple[str, int] | str, told: envoy.Config) -> envoy.Config:
     connection = envoy.connection_manager(
-        f"outward-{callee}", envoy.one_route(callee, "60s"), **told, preserve_external_request_id=True
+        f"outward-{callee}", envoy.one_route(callee, calls.CALL_S), **told, preserve_external_request_id=True
     )
     return {**envoy.listener(f"outward-{callee}", at, connection), "traffic_direction": "OUTBOUND"}

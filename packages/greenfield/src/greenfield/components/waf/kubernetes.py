@@ -17,7 +17,7 @@ from greenfield.programs import istio, pods
 from greenfield.programs.certificates import Leaf, certificate, secret_name
 from greenfield.programs.edge import HTTPS, PLAIN, REPLICAS, announced, shown
 from greenfield.programs.firewall import HEALTH_PATH, NGINX, Place, PlacedFirewall, configuration
-from greenfield.programs.names import entry
+from greenfield.programs.names import digest, entry
 from greenfield.programs.quantities import TierName
 from greenfield.programs.scaling import METRICS_SERVER, autoscaler
 
@@ -123,7 +123,7 @@ def _deployment(resource: Resource, plan: Plan, files: dict[str, str]) -> Manife
             "template": {
                 "metadata": {
                     "labels": {**selected, **pods.NO_SIDECAR},
-                    "annotations": {"checksum/config": pods.digest(*files.values())},
+                    "annotations": {"checksum/config": digest(*files.values())},
                 },
                 "spec": {
                     "serviceAccountName": resource.name,

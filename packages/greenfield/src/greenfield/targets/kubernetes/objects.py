@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from greenfield.errors import DefectError, UnsealedError
@@ -15,7 +15,7 @@ from greenfield.targets.kubernetes.gaps import require_whole
 from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.patches import apply
-from greenfield.targets.kubernetes.sealing import Sealed, is_secret, missing, sealed_secret
+from greenfield.targets.kubernetes.sealing import SEALED_SECRETS, Sealed, is_secret, missing, sealed_secret
 from greenfield.targets.kubernetes.where import cluster, sides_of
 
 MANAGER: Final = "greenfield"
@@ -62,9 +62,10 @@ def _sealed(found: Object, sealed: Sealed) -> Object:
     return dataclasses.replace(found, manifest=sealed_secret(found.manifest, sealed))
 
 
-def charts(plan: Plan, catalogue: Catalogue) -> tuple[Chart, ...]:
-    """What must be installed before, in order, each once; their values are put together."""
-    found: dict[str, Chart] = {}
+def charts(plan: Plan, catalogue: Catalogue, objects: Iterable[Object]) -> tuple[Chart, ...]:
+    """What must be installed before those objects, in order, each once; their values are put together."""
+    sealing = any(each.kind == "SealedSecret" for each in objects)
+    found = {SEALED_SECRETS.name: SEALED_SECRETS} if sealing else {}
     sides = sides_of(plan, catalogue)
     for resource in plan.resources:
         for chart in sides[resource.name].charts(resource, plan):

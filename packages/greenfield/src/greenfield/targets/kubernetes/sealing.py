@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from greenfield.model.content import Content, Secret
-from greenfield.model.manifest import Manifest
+from greenfield.model.manifest import Chart, Manifest
 
 Scope = Literal["strict", "namespace", "cluster"]
 SCOPES: tuple[Scope, ...] = ("strict", "namespace", "cluster")
@@ -26,6 +26,16 @@ _ANNOTATIONS: Mapping[Scope, dict[str, str]] = {
     "cluster": {"sealedsecrets.bitnami.com/cluster-wide": "true"},
 }
 _FORMS = {"raw": "", "url": " | urlquery", "sha256": " | sha256sum"}
+SEALED_SECRETS = Chart(
+    rank=40,
+    name="sealed-secrets-controller",
+    chart="sealed-secrets",
+    version="2.19.3",
+    source="https://bitnami.github.io/sealed-secrets",
+    namespace="kube-system",
+    why="opens sealed secrets; keep a copy of its keys, without which nobody can",
+    kinds=("SealedSecret",),
+)
 GENERATED_BYTES = 24  # of chance in a generated secret: 32 characters that need no escape anywhere
 
 

@@ -324,14 +324,12 @@ class Engine:
                 write_endpoints(file, self._present)
 
     def _present(self, name: str, slot: int) -> bool:
-        """Whether a process may be called: it and all of its unit in that slot are ready and stay."""
+        """Whether a process may be called: it and all of its unit in that slot, begun or not, are ready and stay."""
         if (member := self.members.get((name, slot))) is None:
             return False
-        return all(
-            other.ready and not other.leaving
-            for other in self.members.values()
-            if other.unit == member.unit and other.slot == slot
-        )
+        others = self.wanted.units.get(member.unit, frozenset({name})) if self.wanted else frozenset({name})
+        found = [self.members.get((other, slot)) for other in others]
+        return all(other is not None and other.ready and not other.leaving for other in found)
 
     def _dependencies(self, name: str) -> frozenset[str]:
         assert self.wanted is not None

@@ -48,6 +48,7 @@ class Member:
         self.process = process
         self.slot = process.slot
         self.state = "waiting"
+        self.reason = ""
         self.ready = False
         self.leaving = False
         self.restarts = 0
@@ -113,7 +114,7 @@ class Member:
             if held(awaited.lock):
                 self._become_once("building", f"once for this machine: greenfield logs {awaited.log}")
             elif not Path(awaited.path).exists():  # who made it may have ended just now
-                self._become_once("unbuilt", "what it needs could not be made; `greenfield up` tries again")
+                self._become_once("unbuilt", _unmade(self._room.logs, awaited.log))
             await _either(self._leave, LOOK_S)
 
     def leave(self) -> None:
@@ -251,19 +252,27 @@ class Member:
     def _fail(self, reason: str) -> None:
         name = self.process.name
         said = logs.tail(self._room.logs, name, after=self._last_log_size)
-        self.failure = StartError(
-            f"{name} does not become ready: {reason}.", hint=f"all of its output: greenfield logs {name}", log=said
-        )
+        patched = f"; it is patched by {self.process.patched}" if self.process.patched else ""
+        hint = f"all of its output: greenfield logs {name}{patched}"
+        self.failure = StartError(f"{name} does not become ready: {reason}.", hint=hint, log=said)
 
     def _become_once(self, state: str, reason: str) -> None:
         if self.state != state:
             self._become(state, reason)
 
     def _become(self, state: str, reason: str = "") -> None:
-        self.state = state
+        self.state, self.reason = state, reason
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
         self._room.changed(self, reason)
+
+
+def _unmade(folder: Path, log: str) -> str:
+    """Why what is awaited is not there, in the last words of whoever was to make it."""
+    said = [line.strip().removeprefix("- ").removeprefix("error: ") for line in logs.tail(folder, log)]
+    words = [line for line in said if line and not line.startswith("hint:")][-1:]
+    told = f"; the last words were: {words[0]}" if words else ""
+    return f"not made{told} (`greenfield logs {log}`; `greenfield up` tries again)"
 
 
 def _ending(code: int) -> str:

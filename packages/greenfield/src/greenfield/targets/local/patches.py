@@ -15,26 +15,39 @@ from typing import Any
 import msgspec
 
 from greenfield.model.content import plain, text
-from greenfield.model.declaration import Declaration, Patch
+from greenfield.model.declaration import Declaration, Patch, Position
 from greenfield.model.local import File, Process
-from greenfield.targets.patching import UnmatchedError, apply_patches, replaced, steps_of
+from greenfield.targets.patching import UnmatchedError, apply_patches, place_of, replaced, steps_of
 
 
 def apply(declaration: Declaration, processes: Iterable[Process]) -> tuple[Process, ...]:
     """The processes with every local patch applied; DeclarationError names each patch that matches nothing."""
-    return apply_patches(declaration, "local", tuple(processes), _applied)
+
+    def applied(patch: Patch, things: Sequence[Process]) -> Sequence[Process]:
+        return _applied(patch, things, _told(patch, place_of(patch, declaration)))
+
+    return apply_patches(declaration, "local", tuple(processes), applied)
 
 
-def _applied(patch: Patch, processes: Sequence[Process]) -> tuple[Process, ...]:
+def _told(patch: Patch, place: Position) -> str:
+    """Where a patch stands, what it changes and why, for the day when that breaks something."""
+    reason = f", because: {patch.reason}" if patch.reason else ""
+    return f"{place.file}:{place.line}: {patch.target} at {patch.path}{reason}"
+
+
+def _applied(patch: Patch, processes: Sequence[Process], told: str) -> tuple[Process, ...]:
     match patch.target.split("/"):
         case ["Process", name]:
-            chosen = _named(name, processes)
-            return tuple(_set_field(process, patch) if process in chosen else process for process in processes)
+            chosen = {process.slot: _set_field(process, patch) for process in _named(name, processes)}
         case ["File", name, basename]:
-            chosen = _named(name, processes)
-            return tuple(_set_in(process, basename, patch) if process in chosen else process for process in processes)
+            chosen = {process.slot: _set_in(process, basename, patch) for process in _named(name, processes)}
         case _:
             raise UnmatchedError("locally a target is Process/NAME or File/PROCESS/BASENAME")
+    return tuple(_noted(chosen[each.slot], told) if each.name == name else each for each in processes)
+
+
+def _noted(process: Process, told: str) -> Process:
+    return msgspec.structs.replace(process, patched="; ".join(filter(None, (process.patched, told))))
 
 
 def _named(name: str, processes: Sequence[Process]) -> list[Process]:

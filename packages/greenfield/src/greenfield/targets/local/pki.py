@@ -38,7 +38,7 @@ VALIDITY: Final = dt.timedelta(days=30)
 for two weeks without an `up` must not lose its certificates."""
 
 _AUTHORITY_VALIDITY: Final = dt.timedelta(days=3650)
-_BACKDATED: Final = dt.timedelta(minutes=5)  # clocks of one machine agree, but may be set back a little
+_BACKDATED: Final = dt.timedelta(days=1)  # a clock that ran on another zone's time is set back by up to 14 hours
 _LONGEST_NAME: Final = 64  # of a common name: RFC 5280, appendix A
 _FILES: Final = ("tls.crt", "tls.key", "tls.pem", "ca.crt")
 

@@ -159,13 +159,28 @@ def is_free(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class Owners:
-    """Whose every open socket is, looked up once for all."""
+    """Who listens where, and whose every open socket is: looked up once for all."""
 
     proc: Path = Path("/proc")
 
     def __getitem__(self, inode: str) -> int:
         """The pid that holds a socket; 0 where that is hidden from us."""
         return self._pids.get(f"socket:[{inode}]", 0)
+
+    @cached_property
+    def listeners(self) -> Mapping[int, tuple[tuple[str, int, str], ...]]:
+        """By port the addresses in hexadecimal, with user and socket inode. Format: proc(5), /proc/net/tcp."""
+        found: dict[int, tuple[tuple[str, int, str], ...]] = {}
+        for table in ("tcp", "tcp6"):
+            try:
+                lines = (self.proc / "net" / table).read_text().splitlines()[1:]
+            except OSError:
+                continue
+            for words in map(str.split, lines):
+                if words[3] == "0A":
+                    at, _, port = words[1].partition(":")
+                    found[int(port, 16)] = (*found.get(int(port, 16), ()), (at, int(words[7]), words[9]))
+        return found
 
     @cached_property
     def _pids(self) -> Mapping[str, int]:
@@ -182,27 +197,20 @@ class Owners:
 def holder_of(address: Address, owners: Owners | None = None) -> Holder | None:
     """Who listens at an address, on every address included; None where nobody does any more."""
     owners = owners or Owners()
-    for uid, inode in _listening(address, owners.proc):
+    for uid, inode in _listening(address, owners):
         pid = owners[inode]
         return Holder(pid, uid, _command(pid, owners.proc) if pid else "")
     return None
 
 
-def _listening(address: Address, proc: Path) -> Iterator[tuple[int, str]]:
-    """User and socket inode of each listener that covers the address. Format: proc(5), /proc/net/tcp."""
+def _listening(address: Address, owners: Owners) -> Iterator[tuple[int, str]]:
+    """User and socket inode of each listener that covers the address."""
     host, port = address
     hexadecimal = socket.inet_aton(host)[::-1].hex().upper()
     covering = {hexadecimal, "0" * 8, "0" * 32, f"{'0' * 16}FFFF0000{hexadecimal}"}
-    for table in ("tcp", "tcp6"):
-        try:
-            lines = (proc / "net" / table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            words = line.split()
-            at, _, number = words[1].partition(":")
-            if words[3] == "0A" and int(number, 16) == port and at in covering:
-                yield int(words[7]), words[9]
+    for at, uid, inode in owners.listeners.get(port, ()):
+        if at in covering:
+            yield uid, inode
 
 
 def _command(pid: int, proc: Path) -> str:

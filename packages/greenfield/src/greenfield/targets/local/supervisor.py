@@ -140,12 +140,14 @@ class Supervisor:
             "member": process.member,
             "zone": process.zone,
             "state": member.state,
+            "reason": member.reason,
             "ready": member.ready and not member.leaving,
             "pid": child.outer if child else None,
             "address": process.address,
             "restarts": member.restarts,
             "rss_bytes": spawn.resident_bytes(child.outer) if child else 0,
             "slot": member.slot,
+            "note": process.note,
         }
 
 

@@ -120,8 +120,8 @@ def compare(old: Process, new: Process) -> Change:
 def identity(process: Process) -> str:
     """A digest of all that asks for another process when it changes."""
     kept = tuple(file for file in process.files if file.on_change == "restart")
-    same = msgspec.structs.replace(process, files=kept, endpoints=(), after=(), start_timeout_s=0.0, awaits=None)
-    return _digest(same)
+    same = msgspec.structs.replace(process, files=kept, endpoints=(), after=(), start_timeout_s=0.0)
+    return _digest(msgspec.structs.replace(same, awaits=None, note="", patched=""))
 
 
 def fingerprint(task: Task) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from greenfield.errors import ToolError
 from greenfield.model.tool import GoBuild, GoModule, Installation, Tool, VersionRule, Wheel
-from greenfield.toolchain.workshop import Fetched, Workshop
+from greenfield.toolchain.workshop import Fetched, Manners, Workshop
 
 GO = Tool(
     name="go",
@@ -16,6 +16,7 @@ GO = Tool(
     programs=("go",),
     version=VersionRule("go", ("version",), r"go version go([0-9.]+)", at_least="1.21"),
 )
+NICENESS = 15  # nobody waits for a build while something else wants the processor
 SLOWEST = 12  # a loaded laptop takes that many times the cold build's minutes
 
 
@@ -32,11 +33,11 @@ def build(source: GoBuild, workshop: Workshop) -> Fetched:
     folder, digest = downloaded(source, workshop, go)
     program = workshop.tree / "bin" / source.program
     workshop.run(
-        *_politely(), go.programs["go"], "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
+        go.programs["go"], "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
         "-o", str(program), source.package,
         cwd=folder,
         environment={**go.environment, "CGO_ENABLED": "0", "GOWORK": "off"},
-        timeout_s=source.minutes * 60 * SLOWEST,
+        manners=Manners(timeout_s=source.minutes * 60 * SLOWEST, niceness=NICENESS),
     )  # fmt: skip
     return Fetched(source.version.removeprefix("v"), {source.module: f"{source.version} {digest}"})
 
@@ -50,8 +51,3 @@ def downloaded(source: GoModule | GoBuild, workshop: Workshop, go: Installation)
         raise ToolError(f"go mod download failed: {error}")
     workshop.check(source, told["Sum"])
     return Path(told["Dir"]), told["Sum"]
-
-
-def _politely() -> tuple[str, ...]:
-    nice = shutil.which("nice")
-    return (nice, "-n", "15") if nice else ()

@@ -66,7 +66,7 @@ class _Client:
 def _client(workshop: Workshop) -> _Client:
     """Maven as PATH has it, else Debian's, run by a Java that is there or fetched."""
     maven = workshop.obtain(MAVEN)
-    if not maven.root:
+    if maven.on_path:
         return _Client((maven.programs["mvn"],), {})
     java = workshop.obtain(JAVA)
     home = Path(maven.root, "usr/share/maven")
@@ -85,7 +85,7 @@ def _client(workshop: Workshop) -> _Client:
 def _trust(java: Installation, folder: Path) -> tuple[str, ...]:
     """Makes a fetched Java trust whom this machine trusts; one on PATH is set up by its owner."""
     bundle = ssl.get_default_verify_paths().cafile
-    if not java.root or not bundle:
+    if java.on_path or not bundle:
         return ()
     authorities = [pkcs12.PKCS12Certificate(certificate, None) for certificate in _readable(Path(bundle).read_bytes())]
     store = folder / "trusted.p12"

@@ -9,6 +9,7 @@ import redis.asyncio as redis
 Message = MutableMapping[str, Any]
 
 visits = redis.from_url(os.environ["VISITS_URL"])
+COUNTER = os.environ["VISITS_PREFIX"] + "total"  # a service writes keys under its own prefix, and no others
 
 
 async def app(
@@ -22,7 +23,9 @@ async def app(
     elif scope["path"] == "/health/ready":
         await visits.ping()
         text = "ready"
+    elif scope["method"] != "GET":
+        text = "Hello."
     else:
-        text = f"Hello, visitor number {await visits.incr('hello')}."
+        text = f"Hello, visitor number {await visits.incr(COUNTER)}."
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -1,0 +1,50 @@
+"""What customers think: one review of each customer for each product, and the ratings that follow from them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from greenfield_kit.app import Service
+from greenfield_kit.cloudevents import CloudEvent
+
+service = Service("reviews")
+reviews = service.mongodb("ratings")["review"]
+events = service.topic("events")
+app = service.app()
+
+
+class Review(BaseModel):
+    """What one customer thinks of one product."""
+
+    sku: str = Field(min_length=1, max_length=64, pattern="^[a-z0-9-]+$")
+    customer: str = Field(min_length=1, max_length=100)
+    stars: int = Field(ge=1, le=5)
+
+
+class Rating(BaseModel):
+    """What all customers think of one product."""
+
+    sku: str
+    stars: float
+    reviews: int
+
+
+@app.post("/api/reviews", status_code=201)
+async def write(review: Review) -> Review:
+    """Keeps a review in place of the customer's last one, then tells the world."""
+    identity = f"{review.sku}/{review.customer}"
+    await reviews.replace_one({"_id": identity}, review.model_dump(), upsert=True)
+    event = CloudEvent(source="reviews", type="review.written", subject=review.sku, data={"stars": review.stars})
+    await events.publish(review.sku, event.encoded())
+    return review
+
+
+@app.get("/api/ratings")
+async def ratings(sku: Annotated[list[str], Query(max_length=100)]) -> list[Rating]:
+    """The rating of each product that has one."""
+    grouped = {"_id": "$sku", "stars": {"$avg": "$stars"}, "reviews": {"$sum": 1}}
+    found = await reviews.aggregate([{"$match": {"sku": {"$in": sku}}}, {"$group": grouped}])
+    return [Rating(sku=row["_id"], stars=row["stars"], reviews=row["reviews"]) async for row in found]
