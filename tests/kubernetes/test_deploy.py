@@ -14,10 +14,11 @@ import pytest
 
 from kubernetes.deployed import Deployed, deployed
 from support.control_plane import Cluster
-from support.platform import GREENFIELD, wait_for
+from support.platform import GREENFIELD, Platform, wait_for
 from support.terminal import at_terminal
 
 pytestmark = pytest.mark.e2e
+SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
 
 @pytest.fixture
@@ -64,6 +65,25 @@ def test_the_first_deploy_makes_everything_and_waits_for_it(site: Deployed) -> N
     ready = {event["name"] for event in events if event["state"] == "ready"}
     assert {"Deployment/front", "Deployment/stock"} <= ready
     assert site.objects["Deployment/stock"]["status"]["availableReplicas"] == 2
+
+
+def test_the_reference_platform_is_deployed_whole_and_a_second_time_not_at_all(answering_operators: Cluster) -> None:
+    """Every kind there is, sealed for the demonstration; strictly validated, ready, and then without a difference."""
+    cluster, shop = answering_operators, Platform(SHOP, environment={"KUBECONFIG": str(answering_operators.kubeconfig)})
+    monitoring = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}}
+    cluster.apply("/api/v1/namespaces/monitoring", monitoring)
+    try:
+        first, second = (
+            json.loads(shop.ok("deploy", "--env", "prod", "--format", "json", timeout=400).splitlines()[-1])
+            for _ in range(2)
+        )
+        shown = shop.ok("diff", "--env", "prod")
+    finally:
+        cluster.client.delete("/api/v1/namespaces/shop")
+    assert len(first["objects"]) > 150
+    assert {each["change"] for each in first["objects"]} == {"created"}
+    assert {each["change"] for each in second["objects"]} == {"unchanged"}
+    assert shown == ""
 
 
 def test_a_second_deploy_changes_nothing(running: Deployed) -> None:
