@@ -26,7 +26,9 @@ async def ask(probe: Probe, join: Callable[[Content], str]) -> str:
             return await _ask(probe, join)
     except TimeoutError:
         return f"no answer from {probe.address} within {TIMEOUT_S:g} s"
-    except (OSError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
+    except ssl.SSLError as exc:  # its number is none of the system's
+        return f"{probe.address}: TLS: {exc.reason or exc}"
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as exc:
         return f"{probe.address}: {os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else exc}"
 
 
