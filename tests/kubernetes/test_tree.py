@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,7 +73,12 @@ def test_a_file_in_the_way_and_a_damaged_index_are_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is no folder"):
         write(tmp_path / "out", FILES)
     write(tmp_path / "good", FILES)
-    (tmp_path / "good" / INDEX).write_text("{")
+    for damaged in ("{", "[]", '{"files": {"README.md": null}}', '{"files": ' + "[" * 100_000):
+        (tmp_path / "good" / INDEX).write_text(damaged)
+        with pytest.raises(OutputError, match="is damaged"):
+            write(tmp_path / "good", FILES)
+    (tmp_path / "good" / INDEX).unlink()
+    os.mkfifo(tmp_path / "good" / INDEX)
     with pytest.raises(OutputError, match="is damaged"):
         write(tmp_path / "good", FILES)
 
@@ -82,6 +91,55 @@ def test_an_index_cannot_lead_out_of_the_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write(tmp_path / "out", {})
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_nothing_is_written_or_removed_through_a_link(tmp_path: Path) -> None:
+    """Whoever may write into the folder gets no file elsewhere changed, though the index names it."""
+    folder, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "theirs").write_text("theirs")
+    (elsewhere / "deployment-catalog.yaml").write_text(FILES["catalog/deployment-catalog.yaml"])
+    write(folder, FILES)
+    (folder / "more").symlink_to(elsewhere)
+    index = json.loads((folder / INDEX).read_text())
+    index["files"]["more/theirs"] = [hashlib.sha256(b"theirs").hexdigest()]
+    (folder / INDEX).write_text(json.dumps(index))
+    with pytest.raises(OutputError, match="more, which greenfield did not write"):
+        write(folder, FILES)
+    (folder / "more").unlink()
+    shutil.rmtree(folder / "catalog")
+    (folder / "catalog").symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="catalog, which greenfield did not write"):
+        write(folder, {**FILES, "catalog/deployment-catalog.yaml": "kind: Other\n"}, force=True)
+    assert held(elsewhere) == {"theirs": "theirs", "deployment-catalog.yaml": "kind: Deployment\n"}
+
+
+@pytest.mark.parametrize("aside", [".greenfield-render.new", f"{INDEX}.new"])
+def test_nothing_is_written_aside_through_a_link(tmp_path: Path, aside: str) -> None:
+    """Where new files wait for their place, either."""
+    write(tmp_path / "out", FILES)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "out" / aside).symlink_to(tmp_path / "theirs")
+    with pytest.raises(OutputError, match="did not write"):
+        write(tmp_path / "out", {"README.md": "# other\n"})
+    assert held(tmp_path / "theirs") == {}
+
+
+def test_a_folder_where_a_file_of_ours_would_be_stays(tmp_path: Path) -> None:
+    """And is named."""
+    write(tmp_path, FILES)
+    (tmp_path / "README.md").unlink()
+    (tmp_path / "README.md").mkdir()
+    with pytest.raises(OutputError, match=r"holds README\.md, which greenfield did not write"):
+        write(tmp_path, FILES)
+
+
+def test_a_first_render_that_was_killed_is_no_obstacle(tmp_path: Path) -> None:
+    """What it left is its own."""
+    (tmp_path / ".greenfield-render.new").mkdir()
+    (tmp_path / ".greenfield-render.new" / "README.md").write_text("half")
+    assert write(tmp_path, FILES) == (2, 0)
+    assert held(tmp_path) == FILES
 
 
 def test_what_cannot_be_written_leaves_the_folder_as_it_was(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -80,12 +81,14 @@ def write(folder: Path, wanted: Files, *, force: bool = False) -> tuple[int, int
 def _known(folder: Path) -> Known:
     """The digests of each file that an earlier render wrote."""
     index = folder / INDEX
-    if not index.exists():
+    if not os.path.lexists(index):
         return {}
     try:
+        if not index.is_file():
+            raise ValueError("it is no regular file")
         known = json.loads(index.read_text(encoding="utf-8"))["files"]
         return {str(path): list(known[path]) for path in known if _inside(path)}
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise OutputError(f"{index} is damaged.", hint="remove the folder, and render again") from exc
 
 
@@ -94,13 +97,13 @@ def _inside(path: str) -> bool:
 
 
 def _refuse(folder: Path, known: Known, wanted: Files, *, force: bool) -> None:
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise OutputError(f"{folder} is no folder.", hint="name a folder with -o")
-    if folder.is_dir() and not known and any(folder.iterdir()):
+    if folder.is_dir() and not known and any(each.name != _NEW for each in folder.iterdir()):
         raise OutputError(
             f"{folder} holds files that greenfield did not write.", hint="name a new or an empty folder with -o"
         )
-    foreign = sorted(path for path in wanted if path not in known and (folder / path).exists())
+    foreign = [*_led_away(folder, {*known, *wanted}), *_in_the_way(folder, known, wanted)]
     if foreign:
         listed = ", ".join(foreign[:5])
         raise OutputError(f"{folder} holds {listed}, which greenfield did not write.", hint="move it away")
@@ -110,6 +113,21 @@ def _refuse(folder: Path, known: Known, wanted: Files, *, force: bool) -> None:
             f"Somebody edited {', '.join(edited[:5])}{' and others' if len(edited) > 5 else ''} in {folder}.",
             hint="say the change as `patches` in the declaration, or overwrite it with --force",
         )
+
+
+def _led_away(folder: Path, paths: Iterable[str]) -> list[str]:
+    """What stands where a folder of ours would, and is none: through a link, files elsewhere would be changed."""
+    parents = {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
+    found = {each for each in parents if os.path.lexists(folder / each) and not (folder / each).is_dir()}
+    links = {each for each in (*parents, _NEW, f"{INDEX}.new") if (folder / each).is_symlink()}
+    return sorted(found | links)
+
+
+def _in_the_way(folder: Path, known: Known, wanted: Files) -> list[str]:
+    """What stands where a file of ours would."""
+    return sorted(
+        path for path in wanted if (folder / path).is_dir() or (path not in known and os.path.lexists(folder / path))
+    )
 
 
 def _edited(file: Path, digests: list[str]) -> bool:
@@ -126,8 +144,7 @@ def _holds(file: Path, text: str) -> bool:
 
 def _replace(folder: Path, changed: Files, ours: Known) -> None:
     """Writes what changed aside, then says what is ours, then moves it into place."""
-    made = not folder.exists()
-    new = folder / _NEW
+    new, left = folder / _NEW, folder / _NEW if folder.exists() else folder
     shutil.rmtree(new, ignore_errors=True)
     try:
         parents = {str(PurePosixPath(path).parent) for path in changed}
@@ -141,10 +158,9 @@ def _replace(folder: Path, changed: Files, ours: Known) -> None:
             (folder / parent).mkdir(parents=True, exist_ok=True)
         for path in changed:
             (new / path).replace(folder / path)
-    except OSError:
-        shutil.rmtree(folder if made else new, ignore_errors=True)
-        raise
-    shutil.rmtree(new, ignore_errors=True)
+        left = new
+    finally:  # also when somebody interrupts it
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_index(folder: Path, held: Known) -> None:
