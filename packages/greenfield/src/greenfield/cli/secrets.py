@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from greenfield.cli.output import aligned, emit, emit_json, say
 from greenfield.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from greenfield.targets.kubernetes.sealing import Scope
+    from greenfield.targets.kubernetes.sealing import Place, Scope
 
 
 @click.group()
@@ -61,28 +60,30 @@ def seal(options: Options, certificate: str, scope: Scope, values: tuple[str, ..
     from greenfield.cli.rendered import planned_for_cluster
     from greenfield.targets.kubernetes import sealed_file
     from greenfield.targets.kubernetes.objects import unsealed
-    from greenfield.targets.kubernetes.sealing import Sealed, encrypting, is_secret, reseal, wanted
+    from greenfield.targets.kubernetes.sealing import Sealed, changed, continued, is_secret, reseal, wanted
 
     planned = planned_for_cluster(options)
     plan = planned.plan
     manifests = [each.manifest for each in unsealed(plan, planned.catalogue) if is_secret(each.manifest)]
     given = _given(values, {name for manifest in manifests for name in wanted(manifest)})
+    fingerprint, encrypt = _encrypting(certificate)
+    file = sealed_file.place(plan.root, plan.environment)
+    kept = continued(sealed_file.read(file), Sealed(plan.name, scope, fingerprint, note))
+    sealed = reseal(manifests, kept, given, encrypt)
+    sealed_file.write(file, sealed)
+    say(f"{file}: {sum(map(len, sealed.values.values()))} values, {changed(kept, sealed)} of them sealed now")
+
+
+def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:
+    """The fingerprint of a certificate in a file, and what seals for it; ArgumentError where it is none."""
+    from greenfield.targets.kubernetes.sealing import encrypting
+
     try:
-        fingerprint, encrypt = encrypting(Path(certificate).read_bytes())
+        return encrypting(Path(certificate).read_bytes())
     except OSError as exc:
         raise ArgumentError(f"{certificate} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise ArgumentError(f"{certificate} is no certificate to seal for: {exc}", hint=_FETCH) from exc
-    file = sealed_file.place(plan.root, plan.environment)
-    begun = Sealed(plan.name, scope, fingerprint, note)
-    before = sealed_file.read(file)
-    same = before is not None and replace(before, note="", values={}) == replace(begun, note="")
-    kept = replace(before, note=note or before.note) if before is not None and same else begun
-    sealed = reseal(manifests, kept, given, encrypt)
-    sealed_file.write(file, sealed)
-    old = [value for held in kept.values.values() for value in held.values()]
-    new = [value for held in sealed.values.values() for value in held.values()]
-    say(f"{file}: {len(new)} values, {len([value for value in new if value not in old])} of them sealed now")
 
 
 _FETCH = "`kubeseal --fetch-cert` gets it from a cluster"

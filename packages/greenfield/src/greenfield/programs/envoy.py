@@ -25,9 +25,9 @@ IDLE_S = "300s"
 REQUEST_S = "30s"  # of people, at the gateway
 DRAIN_S = 1.0  # how long callers' Envoys may take to notice that an endpoint has left, with a wide margin
 
-_TYPES = "type.googleapis.com/"
-_FILTERS = f"{_TYPES}envoy.extensions.filters"
-_TLS = f"{_TYPES}envoy.extensions.transport_sockets.tls.v3"
+TYPES = "type.googleapis.com/"
+_FILTERS = f"{TYPES}envoy.extensions.filters"
+_TLS = f"{TYPES}envoy.extensions.transport_sockets.tls.v3"
 _LIMITS = {
     "max_connections": calls.MOST_CONNECTIONS,
     "max_pending_requests": calls.MOST_PENDING,
@@ -72,7 +72,7 @@ def bootstrap(node: str, admin: str, listeners: Sequence[Config], clusters: Sequ
 
 def _most_connections(number: int) -> Config:
     kind = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
-    limit = {"@type": f"{_TYPES}{kind}", "max_active_downstream_connections": number}
+    limit = {"@type": f"{TYPES}{kind}", "max_active_downstream_connections": number}
     return {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
 
 
@@ -135,7 +135,7 @@ def serving(folder: str, *, mutual: bool) -> Config:
     return {"name": "tls", "typed_config": config}
 
 
-def _calling(folder: str, identity: str) -> Config:
+def calling(folder: str, identity: str) -> Config:
     """A client's TLS, towards exactly one identity."""
     context = _identity(folder)
     context["alpn_protocols"] = ["h2"]
@@ -162,7 +162,7 @@ def mesh_cluster(service: str, identity: str, folder: str) -> Config:
         "type": "EDS",
         "connect_timeout": calls.CONNECT_S,
         "eds_cluster_config": {"eds_config": _watched(endpoints_path(folder, service))},
-        "transport_socket": _calling(folder, identity),
+        "transport_socket": calling(folder, identity),
         "circuit_breakers": {"thresholds": [dict(_LIMITS)]},
         "outlier_detection": {
             "consecutive_5xx": calls.EJECT_AFTER,
@@ -170,7 +170,7 @@ def mesh_cluster(service: str, identity: str, folder: str) -> Config:
             "base_ejection_time": calls.EJECT_FOR_S,
             "max_ejection_percent": calls.EJECT_MOST,
         },
-        "typed_extension_protocol_options": _protocol({"http2_protocol_options": {}}),
+        "typed_extension_protocol_options": protocol({"http2_protocol_options": {}}),
     }
 
 
@@ -186,14 +186,15 @@ def local_cluster(name: str, at: tuple[str, int] | str) -> Config:
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": target}}]}],
         },
-        "typed_extension_protocol_options": _protocol({"http_protocol_options": {}}),
+        "typed_extension_protocol_options": protocol({"http_protocol_options": {}}),
     }
 
 
-def _protocol(explicit: Config) -> Config:
+def protocol(explicit: Config) -> Config:
+    """What an upstream speaks, said rather than guessed."""
     return {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": f"{_TYPES}envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "@type": f"{TYPES}envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "common_http_protocol_options": {"idle_timeout": calls.IDLE_S},
             "explicit_http_config": explicit,
         }
@@ -208,7 +209,7 @@ def endpoints_path(folder: str, service: str) -> str:
 def endpoints_file(folder: str, service: str, members: Iterable[tuple[str, int, tuple[str, int]]]) -> EndpointsFile:
     """Who of a service may be called: (process, slot, address) of every sidecar there may be."""
     assignment = {
-        "@type": f"{_TYPES}envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "@type": f"{TYPES}envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": service,
         "endpoints": [{"lb_endpoints": [_MARK]}],
     }
@@ -279,7 +280,7 @@ def watched_filter(name: str, path: str) -> Config:
         "name": name,
         "config_discovery": {
             "config_source": _watched(path),
-            "type_urls": [f"{_FILTERS}.http.rbac.v3.RBAC".removeprefix(_TYPES)],
+            "type_urls": [f"{_FILTERS}.http.rbac.v3.RBAC".removeprefix(TYPES)],
         },
     }
 
@@ -287,7 +288,7 @@ def watched_filter(name: str, path: str) -> Config:
 def authorization(name: str, policies: Mapping[str, Config]) -> Config:
     """The body of a watched filter: who matches no policy is refused."""
     rbac = {"@type": f"{_FILTERS}.http.rbac.v3.RBAC", "rules": {"action": "ALLOW", "policies": dict(policies)}}
-    extension = f"{_TYPES}envoy.config.core.v3.TypedExtensionConfig"
+    extension = f"{TYPES}envoy.config.core.v3.TypedExtensionConfig"
     return resources([{"@type": extension, "name": name, "typed_config": rbac}])
 
 
@@ -308,57 +309,6 @@ def permission(method: str, path: str) -> Config:
                 {"header": {"name": ":method", "string_match": {"exact": method}}},
                 {"url_path": {"path": matcher}},
             ]
-        }
-    }
-
-
-def metrics(at: tuple[str, int], admin: str, folder: str, authority: str) -> tuple[Config, Config]:
-    """A listener that tells the series to whoever shows a certificate of ``authority``; its cluster, the admin socket.
-
-    Nothing else of the admin's interface can be reached through it.
-    """
-    tls = serving(folder, mutual=True)
-    context = tls["typed_config"]["common_tls_context"]
-    del context["validation_context_sds_secret_config"]
-    context["validation_context"] = {"trusted_ca": {"filename": authority}}
-    route = {"match": {"path": "/metrics"}, "route": {"cluster": "admin", "prefix_rewrite": "/stats/prometheus"}}
-    hosts = [{"name": "metrics", "domains": ["*"], "routes": [route]}]
-    connection = connection_manager("metrics", {"route_config": {"name": "metrics", "virtual_hosts": hosts}})
-    return listener("metrics", at, connection, tls), local_cluster("admin", admin)
-
-
-SPANS = "spans"
-"""The cluster that takes spans."""
-
-
-def spans_cluster(at: tuple[str, int], identity: str, folder: str) -> Config:
-    """The collector, by mTLS. Where it is away, spans are dropped and requests go on."""
-    return {
-        "name": SPANS,
-        "type": "STATIC",
-        "connect_timeout": calls.CONNECT_S,
-        "load_assignment": {
-            "cluster_name": SPANS,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(at)}}]}],
-        },
-        "transport_socket": _calling(folder, identity),
-        "circuit_breakers": {"thresholds": [{"max_pending_requests": 16, "max_requests": 16}]},
-        "typed_extension_protocol_options": _protocol({"http2_protocol_options": {}}),
-    }
-
-
-def tracing(service: str, share: float) -> Config:
-    """Options of a connection manager: it begins ``share`` of the traces that come without one, and joins others."""
-    provider = {
-        "@type": f"{_TYPES}envoy.config.trace.v3.OpenTelemetryConfig",
-        "grpc_service": {"envoy_grpc": {"cluster_name": SPANS}, "timeout": "0.25s"},
-        "service_name": service,
-    }
-    return {
-        "tracing": {
-            "provider": {"name": "envoy.tracers.opentelemetry", "typed_config": provider},
-            "random_sampling": {"value": share * 100},
-            "spawn_upstream_span": False,
         }
     }
 
@@ -397,7 +347,7 @@ def denials(service: str) -> Config:
                 "name": "denials",
                 "filter": is_403,
                 "typed_config": {
-                    "@type": f"{_TYPES}envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+                    "@type": f"{TYPES}envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
                     "log_format": {"json_format": line},
                 },
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from greenfield.model.local import Site
 from greenfield.model.plan import Member, Plan
-from greenfield.programs import envoy
+from greenfield.programs import envoy, envoy_telemetry
 from greenfield.programs.telemetry import collector_of, collectors, metrics_port, otlp_port, sampled
 
 SLOTS = (0, 1)  # between which a surge alternates
@@ -44,11 +44,11 @@ def telling(plan: Plan, site: Site, member: Member, service: str, place: Place) 
         return Telling({})
     spans = site.ports[otlp_port(collector_of(found, member).name)]
     scraped = site.ports[metrics_port(place.process, place.slot)]
-    listener, admin = envoy.metrics(scraped, place.admin, place.folder, site.authorities["platform"])
+    listener, admin = envoy_telemetry.metrics(scraped, place.admin, place.folder, site.authorities["platform"])
     return Telling(
-        envoy.tracing(service, sampled(plan)),
+        envoy_telemetry.tracing(service, sampled(plan)),
         (listener,),
-        (admin, envoy.spans_cluster(spans, found.identity, place.folder)),
+        (admin, envoy_telemetry.spans_cluster(spans, found.identity, place.folder)),
     )
 
 

@@ -9,6 +9,7 @@ https://github.com/bitnami/sealed-secrets/blob/main/docs/developer/crypto.md
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -155,6 +156,19 @@ def reseal(
             values.setdefault(holder, {})[name] = str(value)
     ordered = {holder: dict(sorted(held.items())) for holder, held in sorted(values.items())}
     return Sealed(kept.namespace, kept.scope, kept.fingerprint, kept.note, ordered)
+
+
+def continued(before: Sealed | None, begun: Sealed) -> Sealed:
+    """What is sealed already, where certificate, scope and namespace are still the same; else the new beginning."""
+    if before is None or dataclasses.replace(before, note="", values={}) != dataclasses.replace(begun, note=""):
+        return begun
+    return dataclasses.replace(before, note=begun.note or before.note)
+
+
+def changed(before: Sealed, after: Sealed) -> int:
+    """How many values of the latter are not in the former."""
+    known = {value for held in before.values.values() for value in held.values()}
+    return sum(value not in known for held in after.values.values() for value in held.values())
 
 
 def encrypting(certificate_pem: bytes) -> tuple[str, Callable[[bytes, Place], str]]:
