@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import os
 from pathlib import Path
 
 import pytest
@@ -146,10 +147,35 @@ def test_the_file_holds_what_was_sealed(tmp_path: Path) -> None:
     assert sealed_file.read(file.with_name("none.yaml")) is None
 
 
-@pytest.mark.parametrize("content", ["", "[]", "scope: odd\nnamespace: a\ncertificate: b\nsealed: {}", "a: [", "\x00"])
+HEAD = "namespace: a\ncertificate: b\nscope: "
+BOMB = "\n".join(["a0: &a0 [x, x]", *(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 99))])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "a: [",
+        "\x00",
+        f"{HEAD}odd\nsealed: {{}}",
+        f"{HEAD}strict\nsealed: [1]",
+        f"{HEAD}strict\nsealed: {{cache: 1}}",
+        f"{HEAD}strict\nsealed: {{cache: {{password: 1}}}}",
+        f"{BOMB}\n{HEAD}strict\nsealed: {{cache: {{password: *a98}}}}",
+        "[" * 100_000,
+    ],
+)
 def test_a_damaged_file_is_told(tmp_path: Path, content: str) -> None:
     """Rather than read as if it were empty."""
     file = tmp_path / "prod.sealed.yaml"
     file.write_text(content)
     with pytest.raises(UnsealedError, match="cannot be read as sealed values"):
         sealed_file.read(file)
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    """A pipe that nobody writes to would be waited for."""
+    os.mkfifo(tmp_path / "prod.sealed.yaml")
+    with pytest.raises(UnsealedError, match="no regular file"):
+        sealed_file.read(tmp_path / "prod.sealed.yaml")
