@@ -94,6 +94,25 @@ def test_secrets_are_listed_and_another_certificate_is_needed_to_seal(
     assert "kubeseal --fetch-cert" in capsys.readouterr().err
 
 
+def test_a_platform_of_another_name_wants_its_secrets_sealed_anew(
+    shop: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its namespace is another, in which the values do not open."""
+    declared = Path(shop).read_text()
+    Path(shop).write_text(declared.replace("name: shop", "name: market", 1))
+    assert run(["render", "-f", shop, "--env", "prod"]) == 2
+    assert "not sealed yet: " in capsys.readouterr().err
+
+
+def test_an_empty_secret_is_refused(shop: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rather than replaced by one that nobody has seen."""
+    (tmp_path / "empty").write_text("\n")
+    certificate = str(Path(shop).parent / "secrets" / "demonstration.crt")
+    given = ["--value", f"cache.catalog={tmp_path / 'empty'}"]
+    assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate, *given]) == 2
+    assert "is empty, and cache.catalog is to be a secret" in capsys.readouterr().err
+
+
 def test_a_patch_that_matches_nothing_is_told_at_its_place(shop: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One that matches is applied, a dot inside a key included."""
     file = Path(shop)

@@ -134,6 +134,13 @@ def test_what_is_not_sealed_is_named() -> None:
     assert wanted(ACL) == ("cache.catalog", "cache.admin")
 
 
+def test_what_is_sealed_for_another_namespace_does_not_count() -> None:
+    """No controller would open it there, unless it was sealed for the whole cluster."""
+    elsewhere = {**ACL, "metadata": {"name": "cache-acl", "namespace": "market"}}
+    assert missing([elsewhere], reseal([ACL], EMPTY, {}, SEAL)) == missing([elsewhere], None)
+    assert missing([elsewhere], reseal([ACL], Sealed("shop", "cluster", "f"), {}, SEAL)) == []
+
+
 def test_the_file_holds_what_was_sealed(tmp_path: Path) -> None:
     """The same bytes each time."""
     file = sealed_file.place(str(tmp_path), "prod")

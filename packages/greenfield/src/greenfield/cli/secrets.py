@@ -103,4 +103,6 @@ def _given(values: Iterable[str], known: set[str]) -> dict[str, str]:
         except (OSError, UnicodeError) as exc:
             raise ArgumentError(f"{source} cannot be read: {exc}") from exc
         found[name] = found[name].removesuffix("\n")
+        if not found[name]:
+            raise ArgumentError(f"{source} is empty, and {name} is to be a secret")
     return found

@@ -67,6 +67,12 @@ class Sealed:
     note: str = ""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    def of(self, manifest: Manifest) -> Mapping[str, str]:
+        """The values of a Secret by name; none where its namespace is another than that in which they open."""
+        metadata = manifest["metadata"]
+        opens = self.scope == "cluster" or metadata.get("namespace", self.namespace) == self.namespace
+        return self.values.get(metadata["name"], {}) if opens else {}
+
 
 def is_secret(manifest: Manifest) -> bool:
     """Whether a manifest holds contents that must be sealed."""
@@ -83,9 +89,8 @@ def wanted(manifest: Manifest) -> tuple[str, ...]:
 
 def missing(manifests: Iterable[Manifest], sealed: Sealed | None) -> list[tuple[str, str]]:
     """Secret and name of each value that is wanted and not sealed."""
-    values = sealed.values if sealed is not None else {}
-    pairs = [(m["metadata"]["name"], name) for m in manifests if is_secret(m) for name in wanted(m)]
-    return [(secret, name) for secret, name in pairs if name not in values.get(secret, {})]
+    held = [(manifest, sealed.of(manifest) if sealed else {}) for manifest in manifests if is_secret(manifest)]
+    return [(m["metadata"]["name"], name) for m, values in held for name in wanted(m) if name not in values]
 
 
 def sealed_secret(manifest: Manifest, sealed: Sealed) -> Manifest:
@@ -99,7 +104,7 @@ def sealed_secret(manifest: Manifest, sealed: Sealed) -> Manifest:
         "kind": "SealedSecret",
         "metadata": {**metadata, **({"annotations": annotations} if annotations else {})},
         "spec": {
-            "encryptedData": {name: sealed.values[metadata["name"]][name] for name in wanted(manifest)},
+            "encryptedData": {name: sealed.of(manifest)[name] for name in wanted(manifest)},
             "template": {
                 "type": manifest.get("type", "Opaque"),
                 "metadata": {**inner, **({"annotations": annotations} if annotations else {})},
