@@ -123,7 +123,11 @@ class Api:
             raise _unreachable(self.opened, exc) from exc
         if response.status >= 400:
             raise Refusal(response.status, _status(text))
-        return Answer(response.status, json.loads(text or b"null"), _warnings(response.headers.getall("Warning", ())))
+        try:
+            found = json.loads(text or b"null")
+        except ValueError as exc:
+            raise unlike_kubernetes(self.opened) from exc
+        return Answer(response.status, found, _warnings(response.headers.getall("Warning", ())))
 
 
 @asynccontextmanager
@@ -160,6 +164,14 @@ def _status(text: bytes) -> Mapping[str, Any]:
 def _warnings(headers: Any) -> tuple[str, ...]:
     """``299 - "text"``: the text."""
     return tuple(str(each).partition('"')[2].removesuffix('"').replace('\\"', '"') for each in headers)
+
+
+def unlike_kubernetes(where: Opened) -> ClusterError:
+    """Something answers, and not as ``DISCOVERY`` asks, which all do since that form was declared stable in 1.30."""
+    return ClusterError(
+        f"The cluster at {where.server} (context {where.context}) does not answer as Kubernetes 1.30 and later do.",
+        hint="is there a proxy before it that wants a login, or is it older?",
+    )
 
 
 def _unreachable(where: Opened, exc: Exception) -> ClusterError:
