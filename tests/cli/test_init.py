@@ -74,5 +74,6 @@ def test_the_name_is_one_that_check_accepts(folder: str, name: str, tmp_path: Pa
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It names the place."""
     (tmp_path / "file").write_text("")
-    assert run(["init", str(tmp_path / "file" / "shop")]) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    for folder in (tmp_path / "file" / "shop", tmp_path / ("x" * 300)):
+        assert run(["init", str(folder)]) == 1
+        assert "cannot be written" in capsys.readouterr().err

@@ -84,6 +84,12 @@ def test_the_command_compares_with_a_revision(repository: Path, capsys: pytest.C
     assert '"gained": [{"source": "web", "access": "own", "target": "items"' in capsys.readouterr().out
 
 
+def test_a_comparison_is_no_flowchart(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said, rather than answered as text."""
+    assert run(["plan", "-f", str(repository), "--against", "HEAD", "--format", "mermaid"]) == 2
+    assert "--against draws no flowchart" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("revision", ["nowhere", "--output=x", ""])
 def test_an_unknown_revision_is_told(repository: Path, capsys: pytest.CaptureFixture[str], revision: str) -> None:
     """With a hint, as a wrong argument."""

@@ -10,7 +10,7 @@ from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options, with_formats, with_options
 from greenfield.cli.output import emit, emit_json, problems_json, say
 from greenfield.cli.reading import read_declaration, read_plan, read_source
-from greenfield.errors import DeclarationError
+from greenfield.errors import ArgumentError, DeclarationError
 
 
 @click.command()
@@ -59,6 +59,8 @@ def _against(options: Options, revision: str) -> None:
 
     after, before = read_plan(options), read_plan_at(options, revision)
     found = difference(rights(before.plan, before.catalogue), rights(after.plan, after.catalogue))
+    if options.format == "mermaid":
+        raise ArgumentError("--against draws no flowchart", hint="leave --format away, or ask for json")
     if options.json:
         both = {"gained": found.gained, "lost": found.lost}
         emit_json({"against": revision} | {key: [asdict(right) for right in listed] for key, listed in both.items()})

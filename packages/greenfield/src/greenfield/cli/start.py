@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ def platform_name(folder: Path) -> str:
 
 def write_starter(folder: Path, name: str) -> Iterator[Path]:
     """Writes the platform's files and yields each one written; ArgumentError where a declaration is there already."""
-    if (folder / _FILES[0]).exists():
+    if os.path.lexists(folder / _FILES[0]):
         raise ArgumentError(
             f"{folder / _FILES[0]} is there already.", hint="run it: greenfield up, or name another folder"
         )

@@ -89,9 +89,14 @@ def python() -> Check:
 
 def namespaces(name: str, flags: int, otherwise: str) -> Check:
     """Whether a child may enter namespaces of its own; tried, because the kernel's answer has many owners."""
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _NAMESPACES, str(flags)], capture_output=True, timeout=20, check=False
-    )
+    trial = [sys.executable, "-I", "-S", "-c", _NAMESPACES, str(flags)]
+    try:
+        done = subprocess.run(trial, capture_output=True, timeout=20, check=False)
+    except OSError as exc:
+        detail = f"{sys.executable} cannot be run: {exc.strerror}"
+        return Check(name, "failed", detail, "install greenfield where this user may run it")
+    except subprocess.TimeoutExpired:
+        return Check(name, "warning", f"no answer in 20 s: {otherwise}", "try again when the machine is less busy")
     if done.returncode == 0:
         return Check(name, "ok", "this user may make them")
     fix = "allow them (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, or the AppArmor profile)"

@@ -127,7 +127,11 @@ class Api:
             raise _expired(self.opened)
         if response.status >= 400:
             raise Refusal(response.status, _status(text))
-        return Answer(response.status, json.loads(text or b"null"), _warnings(response.headers.getall("Warning", ())))
+        try:
+            found = json.loads(text or b"null")
+        except ValueError as exc:
+            raise unlike_kubernetes(self.opened) from exc
+        return Answer(response.status, found, _warnings(response.headers.getall("Warning", ())))
 
 
 @asynccontextmanager
@@ -170,6 +174,14 @@ def _expired(where: Opened) -> ClusterError:
     return ClusterError(
         f"The certificate by which context {where.context} logs in ended {where.expired}.",
         hint="get a new kubeconfig from your cluster's provider (for kubeadm: kubeadm certs renew)",
+    )
+
+
+def unlike_kubernetes(where: Opened) -> ClusterError:
+    """Something answers, and not as ``DISCOVERY`` asks, which all do since that form was declared stable in 1.30."""
+    return ClusterError(
+        f"The cluster at {where.server} (context {where.context}) does not answer as Kubernetes 1.30 and later do.",
+        hint="is there a proxy before it that wants a login, or is it older?",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from greenfield.errors import ClusterError
 from greenfield.model.manifest import Chart
 from greenfield.targets.kubernetes.instructions import helm
-from greenfield.targets.kubernetes.live.api import DISCOVERY, Api
+from greenfield.targets.kubernetes.live.api import DISCOVERY, Api, unlike_kubernetes
 from greenfield.targets.kubernetes.object import Object
 
 
@@ -62,11 +62,14 @@ class Kinds:
 
 
 async def kinds_of(api: Api) -> Kinds:
-    """Asks the cluster, in two requests."""
+    """Asks the cluster, in two requests. ClusterError where it is none that answers so."""
     served: dict[tuple[str, str], Kind] = {}
     preferred: dict[str, Kind] = {}
     for root in ("/api", "/apis"):
-        for group in (await api.get(root, accept=DISCOVERY))["items"]:
+        body = await api.get(root, accept=DISCOVERY)
+        if not isinstance(body, dict) or not isinstance(body.get("items"), list):
+            raise unlike_kubernetes(api.opened)
+        for group in body["items"]:
             for version in group["versions"]:
                 for kind in _of_version(group["metadata"].get("name", ""), version):
                     served[f"{kind.group}/{kind.version}".removeprefix("/"), kind.name] = kind
