@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import uuid
 from typing import Any
@@ -45,7 +46,7 @@ def test_the_id_is_the_one_that_kubectl_computes(cluster: Cluster) -> None:
             *("apply", "--prune", f"--applyset=configmaps/{PARENT}", "--namespace", name, "--filename", "-"),
         ],
         input=one,
-        env={"KUBECONFIG": str(cluster.kubeconfig), "KUBECTL_APPLYSET": "true"},
+        env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "KUBECTL_APPLYSET": "true"},
         capture_output=True,
         text=True,
         check=False,
