@@ -69,7 +69,10 @@ PROMETHEUS_OPERATOR = Tool(
 )
 _MONGODB = ("github.com/mongodb/mongodb-kubernetes-operator", "v0.13.0")
 MONGODB_OPERATOR = Tool("mongodb-operator", (GoBuild(*_MONGODB, "./cmd/manager", "manager", 1),))
-PROGRAMS = (KUSTOMIZE, KUBESEAL, SEALED_SECRETS, MONGODB_OPERATOR, PROMETHEUS_OPERATOR, ISTIOCTL, ISTIOD)
+KUBE_SCORE = Tool(
+    "kube-score", (GoBuild("github.com/zegl/kube-score", "v1.20.0", "./cmd/kube-score", "kube-score", 1),)
+)
+PROGRAMS = (KUSTOMIZE, KUBE_SCORE, KUBESEAL, SEALED_SECRETS, MONGODB_OPERATOR, PROMETHEUS_OPERATOR, ISTIOCTL, ISTIOD)
 
 SPECS = {
     minor: Tool(f"openapi-{minor}", (GoModule("k8s.io/kubernetes", version, "api/openapi-spec"),))
