@@ -27,7 +27,7 @@ CALLS = [
         r"(?:`|\$ |^    |bin/)greenfield ([a-z]+)([^`\n|#]*)", page.read_text(), re.MULTILINE
     )
 ]
-NOT_HERE_YET = {"waf", "etcd"}
+NOT_HERE_YET = {"etcd"}
 LINKS = [
     pytest.param(page, link, id=f"{page.relative_to(ROOT)}: {link}")
     for page in PAGES

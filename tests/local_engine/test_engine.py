@@ -128,6 +128,19 @@ def ready_again(row: dict[str, Any], before: int) -> dict[str, Any] | None:
     return row if row["ready"] and row["pid"] != before else None
 
 
+def test_a_killed_process_leaves_no_child_that_hides_its_environment(rig: Rig) -> None:
+    """Such a one would keep the port: nginx's workers write their titles over what they were given."""
+    port = free_port()
+    plain = rig.server("web", port)
+    script = 'env -i "$@" & wait'  # the child listens, the parent is the process
+    process = msgspec.structs.replace(plain, argv=("/bin/sh", "-c", script, "sh", *plain.argv))
+    rig.up(process)
+    killed, child = rig.pid("web"), said(port)
+    kill(killed)
+    wait_for("another process", lambda: ready_again(rig.rows()["web"], killed))
+    assert said(port) != child
+
+
 def test_only_the_changed_file_asks_for_something(rig: Rig) -> None:
     """Nothing: written. Reload: signalled. Restart: another process."""
     port = free_port()

@@ -1,4 +1,4 @@
-"""Where people enter on Kubernetes: the name in DNS, the certificate that they see, how many pods stand there."""
+"""Where people enter: the port here; on Kubernetes the name in DNS, the certificate that they see, how many pods."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from greenfield.model.plan import Plan
 from greenfield.model.quantity import Range
 from greenfield.programs.certificates import PRIVATE_KEY, Leaf, certificate, secret_name
 from greenfield.programs.neighbours import settings_of
+
+LOOPBACK: Final = "127.0.0.1"
+PREFERRED_PORT: Final = 8443
+"""Where a browser on this machine finds it, if that is free."""
 
 HTTPS, PLAIN = 443, 80
 """What a load balancer offers; the second one only sends people on to the first."""

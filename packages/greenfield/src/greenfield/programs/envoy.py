@@ -122,10 +122,15 @@ def _trust(folder: str) -> Config:
     return {"name": "trust", "sds_config": _watched(f"{folder}/sds-trust.json")}
 
 
-def serving(folder: str, *, mutual: bool) -> Config:
-    """A listener's TLS; ``mutual``: only for clients that show a certificate of the trusted authority."""
+def serving(folder: str, *, mutual: bool, only: str = "") -> Config:
+    """A listener's TLS; ``mutual``: only for clients that show a certificate of the trusted authority.
+
+    ``only``: the one identity that may be in it.
+    """
     context = _identity(folder)
-    if mutual:
+    if only:
+        context["combined_validation_context"] = _exactly(folder, only)
+    elif mutual:
         context["validation_context_sds_secret_config"] = _trust(folder)
     config = {
         "@type": f"{_TLS}.DownstreamTlsContext",
@@ -135,16 +140,21 @@ def serving(folder: str, *, mutual: bool) -> Config:
     return {"name": "tls", "typed_config": config}
 
 
-def calling(folder: str, identity: str) -> Config:
-    """A client's TLS, towards exactly one identity."""
-    context = _identity(folder)
-    context["alpn_protocols"] = ["h2"]
-    context["combined_validation_context"] = {
+def _exactly(folder: str, identity: str) -> Config:
+    """A peer of the trusted authority with this identity."""
+    return {
         "default_validation_context": {
             "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": {"exact": identity}}]
         },
         "validation_context_sds_secret_config": _trust(folder),
     }
+
+
+def calling(folder: str, identity: str) -> Config:
+    """A client's TLS, towards exactly one identity."""
+    context = _identity(folder)
+    context["alpn_protocols"] = ["h2"]
+    context["combined_validation_context"] = _exactly(folder, identity)
     return {"name": "tls", "typed_config": {"@type": f"{_TLS}.UpstreamTlsContext", "common_tls_context": context}}
 
 

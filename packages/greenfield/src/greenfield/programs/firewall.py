@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from greenfield.model.binding import Leaf
+from greenfield.model.plan import Plan, Resource
 from greenfield.programs.nginx import Directive, Entry, block, rendered
 
 KIND = "waf"
@@ -50,6 +51,21 @@ class PlacedFirewall(FirewallSettings):
 
     host: str
     """The host name that people type."""
+
+
+def firewall(plan: Plan) -> Resource | None:
+    """The one that stands before the gateway; None where nothing does."""
+    return next(iter(plan.of_kind(KIND)), None)
+
+
+def edge_port(gateway: Resource) -> str:
+    """The claim of the port that people type. It stays theirs when a firewall comes or goes."""
+    return f"{gateway.members[0].name}/https"
+
+
+def inner_port(gateway: Resource) -> str:
+    """The claim of the port at which a gateway waits for its firewall."""
+    return f"{gateway.members[0].name}/inner"
 
 
 @dataclass(frozen=True)
@@ -138,8 +154,8 @@ def _listen(place: Place, *more: str) -> Directive:
 
 
 def _stranger(place: Place) -> Entry:
-    """Whoever asks for another host gets no handshake."""
-    return block(("server",), _listen(place, "default_server"), ("ssl_reject_handshake", "on"))
+    """Whoever asks for another host gets no handshake, and whoever changes his mind after it no answer."""
+    return block(("server",), _listen(place, "default_server"), ("ssl_reject_handshake", "on"), ("return", "421"))
 
 
 def _server(settings: PlacedFirewall, place: Place) -> Entry:
@@ -153,6 +169,7 @@ def _server(settings: PlacedFirewall, place: Place) -> Entry:
         ("modsecurity", "on"),
         ("modsecurity_rules_file", f"{place.folder}/{ENGINE}"),
         ("modsecurity_transaction_id", "$request_id"),
+        ("add_header", "X-Request-Id", "$request_id", "always"),
         block(("location", "/"), *_onwards(), *_inner_tls(settings, place)),
     )
 
@@ -166,8 +183,11 @@ def _onwards() -> Iterator[Entry]:
     yield ("proxy_set_header", "Connection", "")
     yield ("proxy_set_header", "Host", "$host")
     yield ("proxy_set_header", "X-Forwarded-For", "$remote_addr")
+    yield ("proxy_set_header", "Forwarded", "")
+    yield ("proxy_set_header", "X-Real-Ip", "")
     yield ("proxy_set_header", "X-Forwarded-Proto", "https")
     yield ("proxy_set_header", "X-Request-Id", "$request_id")
+    yield ("proxy_hide_header", "X-Request-Id")
 
 
 def _inner_tls(settings: PlacedFirewall, place: Place) -> Iterator[Entry]:

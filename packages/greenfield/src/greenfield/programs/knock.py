@@ -42,9 +42,12 @@ def client_context(leaf: Leaf, protocols: Sequence[str] = ()) -> ssl.SSLContext:
 
 
 def connected(
-    at: Address, leaf: Leaf | None, timeout: float = TIMEOUT_S, protocols: Sequence[str] = ()
+    at: Address, leaf: Leaf | None, timeout: float = TIMEOUT_S, protocols: Sequence[str] = (), server_name: str = ""
 ) -> socket.socket:
-    """A connection to a host and port, or to a Unix socket; by TLS where a leaf is shown, else in plaintext."""
+    """A connection to a host and port, or to a Unix socket; by TLS where a leaf is shown, else in plaintext.
+
+    ``server_name``: whom it asks for (SNI), where that matters.
+    """
     if isinstance(at, str):
         plaintext = socket.socket(socket.AF_UNIX)
         plaintext.settimeout(timeout)
@@ -54,7 +57,7 @@ def connected(
     if leaf is None:
         return plaintext
     with plaintext:  # closes it only where there is no handshake
-        return client_context(leaf, protocols).wrap_socket(plaintext)
+        return client_context(leaf, protocols).wrap_socket(plaintext, server_hostname=server_name or None)
 
 
 def greeted(at: Address, leaf: Leaf | None) -> str:
@@ -91,8 +94,9 @@ def asked(
     *,
     unfinished: bool = False,
     headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
 ) -> Answer | None:
-    """The head of the answer to a request without a body.
+    """The head of the answer to a request, by default without a body.
 
     ``unfinished``: a body is promised and never sent, so that no program can act on the request; then None where no
     answer came within a second, which is what a program does that waits for the body.
@@ -107,7 +111,9 @@ def asked(
             client.putheader(name, value)
         if unfinished:
             client.putheader("content-length", "1")
-        client.endheaders()
+        elif body:
+            client.putheader("content-length", str(len(body)))
+        client.endheaders(body or None)
         try:
             response = client.getresponse()
         except TimeoutError:

@@ -14,7 +14,7 @@ from greenfield.model.declaration import KeyPath
 from greenfield.model.local import Site
 from greenfield.model.plan import Parity, Resource
 from greenfield.programs.firewall import KIND as WAF
-from greenfield.programs.firewall import FirewallSettings, PlacedFirewall
+from greenfield.programs.firewall import FirewallSettings, PlacedFirewall, edge_port
 
 _HOST = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _PREFIX = re.compile(r"/[A-Za-z0-9._~!$&'()+,;=:@/-]*")
@@ -84,6 +84,7 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
             settings=PlacedFirewall.model_construct(host=settings.host, **dict(settings.waf)),  # read already
             identity=context.platform_identity(WAF),
             needs=(name,),
+            parity=Parity("reduced", "one nginx for all zones, with an older edition of the rule set"),
             brought_by=name,
         )
     yield Resource(
@@ -93,19 +94,14 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         settings=settings,
         identity=context.service_identity(name),
         calls=tuple(sorted(set(settings.routes.values()))),
-        parity=Parity("reduced", "one Envoy for all zones, and nothing in front of it"),
+        parity=Parity("reduced", f"one Envoy for all zones{'' if settings.waf else ', and nothing in front of it'}"),
     )
 
 
-def https_port(resource: Resource) -> str:
-    """The claim of its port."""
-    return f"{resource.members[0].name}/https"
-
-
 def urls(resource: Resource, site: Site) -> Mapping[str, str]:
-    """What a browser opens."""
+    """What a browser opens, whether the gateway listens there or its firewall."""
     settings: Settings = resource.settings  # type: ignore[assignment]
-    return {"gateway": f"https://{settings.host}:{site.ports[https_port(resource)][1]}"}
+    return {"gateway": f"https://{settings.host}:{site.ports[edge_port(resource)][1]}"}
 
 
 COMPONENT = Component(

@@ -15,7 +15,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.programs import envoy, istio, pods
 from greenfield.programs.certificates import Leaf, certificate, secret_name
 from greenfield.programs.edge import EXTERNAL_DNS, HTTPS, PLAIN, REPLICAS, announced, named_in_dns, shown
-from greenfield.programs.firewall import KIND as WAF
+from greenfield.programs.firewall import firewall
 from greenfield.programs.names import addresses, entry
 from greenfield.programs.scaling import BEHAVIOR, METRICS_SERVER, by_cpu
 
@@ -42,8 +42,8 @@ def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG00
 def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
     """The firewall enters, or anybody; its proxy is told by the mesh."""
     peer = cluster.doors[resource.name].peer
-    if (firewall := _firewall(plan)) is not None:
-        yield Allow(cluster.doors[firewall.name].peer, peer, (Port(HTTPS),), "requests that the firewall let through")
+    if (before := firewall(plan)) is not None:
+        yield Allow(cluster.doors[before.name].peer, peer, (Port(HTTPS),), "requests that the firewall let through")
     else:
         yield Allow(ANYWHERE, peer, (Port(PLAIN), Port(HTTPS)), "people, by the load balancer")
     yield from istio.meshed(peer, plan, cluster)
@@ -65,7 +65,7 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
         identity=resource.identity,
         dns=(host, *addresses(resource.name, plan.name)),
     )
-    yield certificate(leaf, plan) if _firewall(plan) else shown(leaf, host, plan, cluster)
+    yield certificate(leaf, plan) if firewall(plan) else shown(leaf, host, plan, cluster)
     yield _parameters(resource, plan)
     yield _gateway(resource, plan)
     yield _admission(resource, plan)
@@ -77,13 +77,9 @@ def _settings(resource: Resource) -> Settings:
     return resource.settings
 
 
-def _firewall(plan: Plan) -> Resource | None:
-    return next(iter(plan.of_kind(WAF)), None)
-
-
 def _gateway(resource: Resource, plan: Plan) -> Manifest:
     """Its name is that of all that Istio makes for it, so that its identity is the one of the plan."""
-    open_to_all = _firewall(plan) is None
+    open_to_all = firewall(plan) is None
     host = _settings(resource).host
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -110,7 +106,7 @@ def _gateway(resource: Resource, plan: Plan) -> Manifest:
 
 def _https(resource: Resource, plan: Plan) -> dict[str, Any]:
     """With a firewall in front, a client must show a certificate of the services' authority."""
-    mutual = {"options": {"gateway.istio.io/tls-terminate-mode": "MUTUAL"}} if _firewall(plan) else {}
+    mutual = {"options": {"gateway.istio.io/tls-terminate-mode": "MUTUAL"}} if firewall(plan) else {}
     return {
         "name": "https",
         "hostname": _settings(resource).host,
@@ -137,10 +133,10 @@ def _plain(host: str) -> dict[str, Any]:
 
 def _admission(resource: Resource, plan: Plan) -> Manifest:
     """Requests for the host, from the firewall where there is one. What the platform refuses binds the gateway, too."""
-    host, firewall = _settings(resource).host, _firewall(plan)
+    host, before = _settings(resource).host, firewall(plan)
     rule: dict[str, Any] = {"to": [{"operation": {"hosts": [host, f"{host}:*"]}}]}
-    if firewall is not None:
-        rule = {"from": [{"source": {"principals": [istio.principal(firewall.identity)]}}], **rule}
+    if before is not None:
+        rule = {"from": [{"source": {"principals": [istio.principal(before.identity)]}}], **rule}
     return {
         "apiVersion": "security.istio.io/v1",
         "kind": "AuthorizationPolicy",
@@ -163,7 +159,7 @@ def _routes(resource: Resource, plan: Plan) -> Iterator[Manifest]:
     for number, first in enumerate(range(0, len(rules), MOST_RULES), 1):
         name = resource.name if number == 1 else entry(resource.name, str(number))
         yield _route(resource, name, "https", rules[first : first + MOST_RULES])
-    if _firewall(plan) is None:
+    if firewall(plan) is None:
         redirect = {"type": "RequestRedirect", "requestRedirect": {"scheme": "https", "statusCode": 301}}
         yield _route(resource, entry(resource.name, "plain"), "http", [{"filters": [redirect]}])
 
@@ -206,7 +202,7 @@ def _parameters(resource: Resource, plan: Plan) -> Manifest:
         },
         "podDisruptionBudget": {"spec": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"}},
     }
-    if _firewall(plan) is None:
+    if firewall(plan) is None:
         patches["service"] = {"spec": {"externalTrafficPolicy": "Local"}}  # or the client's address is lost
     return {
         "apiVersion": "v1",
@@ -217,7 +213,7 @@ def _parameters(resource: Resource, plan: Plan) -> Manifest:
 
 
 def _deployment(resource: Resource, plan: Plan) -> dict[str, Any]:
-    trusted = 1 if _firewall(plan) else 0
+    trusted = 1 if firewall(plan) else 0
     proxy = {"terminationDrainDuration": f"{_STOP_S}s", "gatewayTopology": {"numTrustedProxies": trusted}}
     return {
         "spec": {

@@ -1,18 +1,21 @@
-"""How the gateway runs here: one Envoy. Routes and clusters are watched files, so it is never restarted for them."""
+"""How the gateway runs here: one Envoy. Routes and clusters are watched files, so it is never restarted for them.
+
+With a firewall in front it listens elsewhere, and only that is let in, by mutual TLS.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from greenfield.components.gateway import Settings, https_port
+from greenfield.components.gateway import Settings
 from greenfield.model.local import Claim, HttpProbe, LeafClaim, PortClaim, Process, Site, Task, ToolClaim
 from greenfield.model.plan import Plan, Resource, service_identity
 from greenfield.programs import envoy
+from greenfield.programs.edge import LOOPBACK, PREFERRED_PORT
+from greenfield.programs.firewall import edge_port, firewall, inner_port
 from greenfield.programs.mesh import Place, sidecars, telling
 from greenfield.programs.telemetry import collectors, metrics_port
 
-HOST = "127.0.0.1"
-PREFERRED_PORT = 8443
 _IDEMPOTENT = "^(GET|HEAD|OPTIONS|PUT|DELETE)$"
 _UNSENT = "connect-failure,refused-stream,reset-before-request"
 
@@ -20,17 +23,22 @@ _UNSENT = "connect-failure,refused-stream,reset-before-request"
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """A port, a certificate for its host, Envoy."""
     if collectors(plan):
-        yield PortClaim(metrics_port(resource.members[0].name), HOST)
+        yield PortClaim(metrics_port(resource.members[0].name), LOOPBACK)
     settings: Settings = resource.settings  # type: ignore[assignment]
-    yield PortClaim(https_port(resource), HOST, PREFERRED_PORT)
+    yield PortClaim(door(resource, plan), LOOPBACK, 0 if firewall(plan) else PREFERRED_PORT)
     yield LeafClaim(
         name=resource.name,
         common_name=resource.name,
         identity=resource.identity,
-        hosts=(HOST,),
+        hosts=(LOOPBACK,),
         dns=(settings.host, "localhost"),
     )
     yield ToolClaim(envoy.ENVOY)
+
+
+def door(resource: Resource, plan: Plan) -> str:
+    """The claim of the port where it listens."""
+    return inner_port(resource) if firewall(plan) else edge_port(resource)
 
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:
@@ -48,7 +56,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
         environment={name: (value,) for name, value in installed.environment.items()},
         cwd=site.scratch,
         probe=HttpProbe(address=f"unix:{sockets}/admin.sock", path="/ready"),
-        address=site.endpoint(https_port(resource)),
+        address=site.endpoint(door(resource, plan)),
         directories=(folder, sockets),
         clear=(f"{sockets}/admin.sock",),
         files=(
@@ -73,14 +81,22 @@ def _bootstrap(resource: Resource, plan: Plan, site: Site, folder: str, sockets:
         envoy.watched_routes(f"{folder}/rds.json"),
         **envoy.problems(),
         **told.options,
+        **_believed(plan),
         use_remote_address=True,
         internal_address_config={"unix_sockets": False},
         forward_client_cert_details="SANITIZE",
         generate_request_id=True,
         always_set_request_id_in_response=True,
     )
-    edge = envoy.listener("edge", site.ports[https_port(resource)], connection, envoy.serving(folder, mutual=False))
+    before = firewall(plan)
+    tls = envoy.serving(folder, mutual=before is not None, only=before.identity if before else "")
+    edge = envoy.listener("edge", site.ports[door(resource, plan)], connection, tls)
     return envoy.bootstrap(resource.name, admin, [edge, *told.listeners], told.clusters, cds=f"{folder}/cds.json")
+
+
+def _believed(plan: Plan) -> envoy.Config:
+    """A firewall is believed about the client's address and the request's id; nobody else is."""
+    return {"xff_num_trusted_hops": 1, "preserve_external_request_id": True} if firewall(plan) else {}
 
 
 def _routes(resource: Resource) -> envoy.Config:

@@ -1,4 +1,4 @@
-"""The web application firewall. Declared under ``gateway``, which brings it along; not built locally yet."""
+"""The web application firewall. Declared under ``gateway``, which brings it along."""
 
 from __future__ import annotations
 

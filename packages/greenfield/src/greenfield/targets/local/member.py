@@ -159,10 +159,10 @@ class Member:
         self._become("starting")
         self._last_log_size = logs.size(self._room.logs, self.process.name)
         try:
-            self.child = self._start()
+            child = self.child = self._start()
         except (OSError, StartError) as exc:
             return f"it cannot be started: {exc}", False
-        exited = self._watch_exit(self.child)
+        exited = self._watch_exit(child)
         self._exited = exited
         was_ready, reason = False, ""
         try:
@@ -173,7 +173,7 @@ class Member:
         finally:
             code = await exited
             self.ready = False
-            self._after_end()
+            self._after_end(child)
         return reason or _ending(code), was_ready
 
     def _start(self) -> spawn.Child:
@@ -246,8 +246,8 @@ class Member:
                 self.ready = True
                 self._become("ready")
 
-    def _after_end(self) -> None:
-        sweep(self._room.tag(self.process.name, self.process.slot))
+    def _after_end(self, child: spawn.Child) -> None:
+        sweep(self._room.tag(self.process.name, self.process.slot), leader=child.outer)
 
     def _fail(self, reason: str) -> None:
         name = self.process.name

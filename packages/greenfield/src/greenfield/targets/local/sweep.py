@@ -1,4 +1,7 @@
-"""Ends what a run or a process left behind, known by the tag in its environment."""
+"""Ends what a run or a process left behind, known by the tag in its environment.
+
+Where a program wrote its title over that, as nginx does, it is known by the session that the process led.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from greenfield.targets.local.spawn import TAG, pid_here
+from greenfield.targets.local.spawn import TAG, pid_here, stat_fields
 
 
 def tagged(prefix: str) -> Iterator[int]:
@@ -25,17 +28,30 @@ def tagged(prefix: str) -> Iterator[int]:
             yield int(entry.name)
 
 
-def sweep(prefix: str, *, seconds: float = 3.0) -> int:
-    """Kills every process with that tag until none is left; how many there were."""
+def of_session(leader: int) -> Iterator[int]:
+    """The pids, as people outside see them, of all living processes of a session; proc(5) has the fields."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
+            state, _, _, session = fields[:4]
+            if int(session) == leader and state not in "ZX":
+                yield int(entry.name)
+
+
+def sweep(prefix: str, *, leader: int = 0, seconds: float = 3.0) -> int:
+    """Kills every process with that tag, or of the session of ``leader``, until none is left; how many there were."""
     ours = {int(Path("/proc/self").readlink().name)}
     ended: set[int] = set()
     deadline = time.monotonic() + seconds
-    while (alive := set(tagged(prefix)) - ours) and time.monotonic() < deadline:
+    while (alive := _left(prefix, leader) - ours) and time.monotonic() < deadline:
         for pid in alive:
             _kill(pid)
         ended |= alive
         time.sleep(0.02)
     return len(ended)
+
+
+def _left(prefix: str, leader: int) -> set[int]:
+    return {*tagged(prefix), *(of_session(leader) if leader else ())}
 
 
 def _kill(pid: int) -> None:
