@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from greenfield.targets.kubernetes.live.applyset import PARENT
 from support.control_plane import Cluster
 from support.platform import Platform
 
@@ -36,7 +37,7 @@ class Deployed:
     @property
     def objects(self) -> dict[str, dict[str, Any]]:
         """Everything on the cluster that a deploy of this platform made, by ``Kind/name``."""
-        parent = self.cluster.get(f"/api/v1/namespaces/{self.name}/configmaps/greenfield")["metadata"]
+        parent = self.cluster.get(f"/api/v1/namespaces/{self.name}/configmaps/{PARENT}")["metadata"]
         label = f"applyset.kubernetes.io/part-of={parent['labels']['applyset.kubernetes.io/id']}"
         kinds = parent["annotations"]["applyset.kubernetes.io/contains-group-kinds"].lower()
         listed = yaml.safe_load(self.cluster.kubectl("-n", self.name, "get", kinds, "-l", label, "-o", "yaml"))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from greenfield.targets.kubernetes.live.applyset import PARENT
 from kubernetes.deployed import Deployed, deployed
 from support.control_plane import Cluster
 from support.platform import wait_for
@@ -270,8 +271,8 @@ def test_a_parent_that_is_not_ours_stops_the_deploy(tmp_path: Path, answering_op
     with deployed(tmp_path, answering_operators) as found:
         place = f"/api/v1/namespaces/{found.name}"
         answering_operators.apply(place, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": found.name}})
-        theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "greenfield"}}
-        answering_operators.apply(f"{place}/configmaps/greenfield", theirs)
+        theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": PARENT}}
+        answering_operators.apply(f"{place}/configmaps/{PARENT}", theirs)
         assert "that no deploy of greenfield wrote" in refused(found)
 
 

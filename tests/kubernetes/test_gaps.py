@@ -6,6 +6,7 @@ import pytest
 
 from greenfield.errors import DeclarationError
 from greenfield.plan.compile import compile_plan
+from greenfield.targets.kubernetes.live.applyset import PARENT
 from greenfield.targets.kubernetes.objects import objects
 from support.rendered import CATALOGUE, declared
 
@@ -24,3 +25,27 @@ def test_every_service_without_an_image_is_named_with_its_place() -> None:
         (5, "one has no image, and Kubernetes runs nothing else"),
         (7, "three has no image, and Kubernetes runs nothing else"),
     ]
+
+
+def test_a_service_called_as_what_an_operator_makes_is_named_with_its_place() -> None:
+    """Whoever uses the database would reach the service instead."""
+    declaration = declared(
+        "services:\n"
+        "  db-rw: {command: [x], image: registry.example/one:1}\n"
+        "  user: {command: [x], image: registry.example/two:1, uses: {db: read}}\n"
+        "datastores:\n"
+        "  db: {kind: postgres, nodes: 3}\n"
+    )
+    with pytest.raises(DeclarationError) as caught:
+        objects(declaration, compile_plan(declaration, CATALOGUE), CATALOGUE)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.message) == (5, "on Kubernetes db-rw is the Service by which db is entered")
+
+
+def test_no_service_has_the_name_by_which_a_deploy_remembers_what_it_made() -> None:
+    """One that is called as the tool is."""
+    declaration = declared("services:\n  greenfield: {command: [x], image: registry.example/one:1}\n")
+    found = objects(declaration, compile_plan(declaration, CATALOGUE), CATALOGUE)
+    names = {each.name for each in found if each.kind == "ConfigMap"}
+    assert "greenfield" in names
+    assert PARENT not in names

@@ -17,9 +17,14 @@ def require_whole(declaration: Declaration, plan: Plan, catalogue: Catalogue) ->
         raise DeclarationError(_problem(declaration, resource, gap) for resource, gap in gaps)
 
 
-def _problem(declaration: Declaration, resource: Resource, gap: Gap) -> Problem:
+def place_of(declaration: Declaration, resource: Resource) -> Position:
+    """Where the thing that a resource comes of stands in the file."""
     paths = (path for path in _paths(declaration, resource) if path in declaration.positions)
-    place = declaration.positions.get(next(paths, ()), Position(declaration.file, 1, 1))
+    return declaration.positions.get(next(paths, ()), Position(declaration.file, 1, 1))
+
+
+def _problem(declaration: Declaration, resource: Resource, gap: Gap) -> Problem:
+    place = place_of(declaration, resource)
     return Problem(place.file, place.line, place.column, "missing-key", gap.message, gap.hint)
 
 

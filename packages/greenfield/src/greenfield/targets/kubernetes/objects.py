@@ -16,6 +16,7 @@ from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.patches import apply
 from greenfield.targets.kubernetes.sealing import SEALED_SECRETS, Sealed, is_secret, missing, sealed_secret
+from greenfield.targets.kubernetes.taken import require_free
 from greenfield.targets.kubernetes.where import cluster, sides_of
 
 MANAGER: Final = "greenfield"
@@ -27,10 +28,12 @@ def objects(
 ) -> tuple[Object, ...]:
     """All objects in the order in which they are applied.
 
-    DeclarationError where something does not say what Kubernetes needs, or a patch matches nothing; UnsealedError where
+    DeclarationError where something does not say what Kubernetes needs, or is called as what an operator makes for
+    another, or a patch matches nothing; UnsealedError where
     a secret is wanted that ``sealed`` lacks.
     """
     require_whole(declaration, plan, catalogue)
+    require_free(declaration, plan, catalogue)
     found = unsealed(plan, catalogue)
     if lacking := missing((each.manifest for each in found), sealed):
         environment = f" --env {plan.environment}" if plan.environment else ""

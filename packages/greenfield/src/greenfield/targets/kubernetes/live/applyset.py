@@ -25,7 +25,7 @@ from greenfield.targets.kubernetes.live.refusals import Refused
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.objects import MANAGER
 
-PARENT: Final = "greenfield"
+PARENT: Final = "greenfield.applyset"  # with a dot, as no ConfigMap of a service has
 PART_OF: Final = "applyset.kubernetes.io/part-of"
 _ID: Final = "applyset.kubernetes.io/id"
 _TOOLING: Final = "applyset.kubernetes.io/tooling"
