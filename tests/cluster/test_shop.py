@@ -131,8 +131,8 @@ def test_the_prometheus_operator_takes_every_monitor_and_rule(real_operators: Cl
 def test_the_mongodb_operator_makes_the_store(real_mongodb_operator: Cluster, shop: Shop) -> None:
     """A StatefulSet of as many members, spread as we say.
 
-    With one user: the operator that can be built here (0.13) takes two certificates for a collision of secrets that they
-    do not have. The one that we install (1.10) compares only those that there are (``validateUsers`` in its source).
+    With one user: the operator that can be built here (0.13) takes two certificates for a collision of secrets that
+    they do not have. The one that we install (1.10) compares only those that there are (``validateUsers`` in its source).
     """
     (store,) = shop.of_kind("MongoDBCommunity")
     name = store["metadata"]["name"]

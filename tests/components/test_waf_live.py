@@ -149,6 +149,14 @@ def test_who_shook_hands_for_one_host_gets_no_other(guarded: Platform) -> None:
     assert ask(guarded, "GET", headers={"host": "another.localhost"}).status_code == 421
 
 
+def test_a_program_that_connects_to_the_address_names_its_host_in_the_request(guarded: Platform) -> None:
+    """As `status` tells people to: not every resolver knows names below `.localhost`."""
+    with guarded.client() as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/", headers={"host": "another.localhost"}).status_code == 421
+        assert client.get("/?id=1%27%20OR%20%271%27=%271%27%20--%20").status_code == 403
+
+
 def test_all_of_verify_holds(guarded: Platform) -> None:
     """The attacks, plaintext, and that nobody but the firewall comes to the gateway."""
     report = guarded.json("verify")

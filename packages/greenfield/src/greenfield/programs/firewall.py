@@ -76,7 +76,8 @@ class Place:
     ``temporary`` whatever is written, ``audit`` one JSON object for each refused request. ``https`` and ``plain`` are
     ports, with an address in front where it is not every one. ``names`` are the hosts that it answers to. ``edge`` is
     the certificate that people see, ``inner`` the one that the gateway sees; ``upstream`` is the gateway's host and
-    port. ``modern``: nginx 1.27.4 or later.
+    port. ``modern``: nginx 1.27.4 or later. ``nameless``: who names no host while he shakes hands is let in, too, and
+    judged by the host that he then asks for; not every program here can name one.
     """
 
     module: str
@@ -93,6 +94,7 @@ class Place:
     upstream: str
     workers: int = 1
     modern: bool = True
+    nameless: bool = False
 
 
 def configuration(settings: PlacedFirewall, place: Place) -> dict[str, str]:
@@ -155,17 +157,22 @@ def _listen(place: Place, *more: str) -> Directive:
 
 def _stranger(place: Place) -> Entry:
     """Whoever asks for another host gets no handshake, and whoever changes his mind after it no answer."""
-    return block(("server",), _listen(place, "default_server"), ("ssl_reject_handshake", "on"), ("return", "421"))
+    handshake = _edge_tls() if place.nameless else [("ssl_reject_handshake", "on")]
+    return block(("server",), _listen(place, "default_server"), *handshake, ("return", "421"))
+
+
+def _edge_tls() -> list[Entry]:
+    """Certificates are named by variables, so that they are read anew and a renewed one needs no reload."""
+    return [("ssl_certificate", "$edge"), ("ssl_certificate_key", "$edge_key")]
 
 
 def _server(settings: PlacedFirewall, place: Place) -> Entry:
-    """Certificates are named by variables, so that they are read anew and a renewed one needs no reload."""
+    """What answers to the names of the platform."""
     return block(
         ("server",),
         _listen(place),
         ("server_name", *place.names),
-        ("ssl_certificate", "$edge"),
-        ("ssl_certificate_key", "$edge_key"),
+        *_edge_tls(),
         ("modsecurity", "on"),
         ("modsecurity_rules_file", f"{place.folder}/{ENGINE}"),
         ("modsecurity_transaction_id", "$request_id"),

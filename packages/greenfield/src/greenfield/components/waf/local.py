@@ -133,6 +133,7 @@ def _place(resource: Resource, member: Member, plan: Plan, site: Site) -> Place:
         https=site.endpoint(edge_port(gateway)),
         plain=f"unix:{site.sockets}/{member.name}/plain.sock",
         names=(_settings(resource).host, "localhost"),
+        nameless=True,
         edge=site.leaves[_edge(resource)],
         inner=site.leaves[resource.name],
         upstream=site.endpoint(inner_port(gateway)),

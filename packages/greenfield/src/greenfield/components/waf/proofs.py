@@ -88,5 +88,5 @@ def _tried(resource: Resource, bench: Bench, request: Request, host: str) -> Obs
         return Observation("refused", str(exc) or type(exc).__name__)
     assert answer is not None  # only an unfinished request has none
     further_on = {UPSTREAM_TIME_HEADER, DENIED_HEADER} & answer.headers.keys()
-    stopped = not further_on and answer.status in (400, 403, 502, 504)
+    stopped = not further_on and answer.status in (400, 403, 421, 502, 504)
     return Observation("refused" if stopped else "allowed", f"answered {answer.status}")
