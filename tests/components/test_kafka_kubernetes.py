@@ -53,6 +53,15 @@ def test_keda_sees_how_far_consumers_are_behind_and_nothing_else() -> None:
     assert producing.kinds()["KafkaUser"] == ["kafka.catalog"]
 
 
+def test_how_far_groups_are_behind_is_told_where_somebody_reads_it() -> None:
+    """By an exporter that enters as the operator's own parts do, and is read by Prometheus alone."""
+    found = cluster()
+    assert "kafkaExporter" in found.spec("Kafka/kafka")
+    assert "kafka.exporter" in found.kinds()["PodMonitor"]
+    assert "kafkaExporter" not in cluster(watched=False).spec("Kafka/kafka")
+    assert "PodMonitor" not in cluster(watched=False).kinds()
+
+
 @pytest.mark.parametrize(
     ("settings", "pools"),
     [
@@ -119,6 +128,8 @@ def test_the_network_opens_what_the_operator_needs() -> None:
         ("kafka.entities", "10.0.0.1/32", (443, 6443)),
         ("keda/keda-operator", "kafka", (9093,)),
         ("monitoring/prometheus", "kafka", (9404,)),
+        ("kafka.exporter", "kafka", (9091,)),
+        ("monitoring/prometheus", "kafka.exporter", (9404,)),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from greenfield.programs.stores import HOLDS_DATA
 from greenfield.targets.kubernetes.live.applyset import PARENT, PART_OF, ApplySet, Member, surplus
 from greenfield.targets.kubernetes.live.deploy import Survey, Wishes, going
 from greenfield.targets.kubernetes.live.kinds import Kind, Kinds
@@ -87,7 +88,7 @@ def test_only_what_we_made_and_nobody_owns_is_surplus() -> None:
 
 def test_data_goes_only_when_that_was_said() -> None:
     """``--prune`` alone keeps it."""
-    left = (member(DEPLOYMENT, "stock"), member(TOPIC, "orders"))
+    left = (member(DEPLOYMENT, "stock"), member(TOPIC, "orders", annotations=dict(HOLDS_DATA)))
     found = Survey((), Kinds({}, {}), ApplySet("shop"), (), left, frozenset())
     assert going(found, Wishes()) == ()
     assert [each.title for each in going(found, Wishes(prune=True))] == ["Deployment/stock"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from greenfield.programs.stores import HOLDS_DATA
 from kubernetes.deployed import Deployed, deployed
 from support.control_plane import Cluster
 from support.platform import GREENFIELD, Platform, wait_for
@@ -209,7 +210,8 @@ def test_what_keeps_data_is_pruned_only_by_name(running: Deployed) -> None:
     path = running.path("configmaps", "greenfield")
     parent = running.cluster.get(path)["metadata"]
     label = {"applyset.kubernetes.io/part-of": parent["labels"]["applyset.kubernetes.io/id"]}
-    metadata = {"name": "orders", "labels": {**label, "strimzi.io/cluster": "kafka"}}
+    labels = {**label, "strimzi.io/cluster": "kafka"}
+    metadata = {"name": "orders", "labels": labels, "annotations": dict(HOLDS_DATA)}
     topic = {"apiVersion": "kafka.strimzi.io/v1", "kind": "KafkaTopic", "metadata": metadata}
     place = f"/apis/kafka.strimzi.io/v1/namespaces/{running.name}/kafkatopics/orders"
     running.cluster.apply(place, {**topic, "spec": {"partitions": 1, "replicas": 1}}, manager="greenfield")

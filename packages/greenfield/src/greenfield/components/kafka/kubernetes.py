@@ -41,6 +41,7 @@ OPERATOR = Peer({"strimzi.io/kind": "cluster-operator"}, "strimzi")
 
 _API = "kafka.strimzi.io/v1"
 _CONTROLLER, _REPLICATION, _AGENT, _METRICS = 9090, 9091, 8443, 9404
+_SERIES = "tcp-prometheus"  # the name of the port, in every pod of the operator
 _SCRATCH = "256Mi"
 _LONGEST_POD = 63 - len("--999")  # of cluster and pool together: a pod's name is its host's, too
 _POOLS: Mapping[str, str] = {"broker,controller": "dual"}  # named by their role
@@ -77,6 +78,9 @@ def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
     if _consumed(resource, plan):
         yield Allow(KEDA, own, (Port(brokers.CLIENT_PORT),), "KEDA asks how far consumers are behind")
     yield from monitors.scrapes(plan, own, _METRICS)
+    if monitors.watched(plan):
+        yield Allow(_exporter(resource), own, (Port(_REPLICATION),), "lag of every group is counted")
+        yield from monitors.scrapes(plan, _exporter(resource), _METRICS)
 
 
 def charts(resource: Resource, plan: Plan) -> Iterable[Chart]:  # noqa: ARG001
@@ -90,7 +94,9 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     yield _kafka(resource, plan, cluster)
     yield from _topics(resource)
     yield from _users(resource, plan)
-    yield from monitors.pod_monitor(resource.name, _peer(resource).labels, "tcp-prometheus", plan, cluster)
+    yield from monitors.pod_monitor(resource.name, _peer(resource).labels, _SERIES, plan, cluster)
+    exporter = _exporter(resource)
+    yield from monitors.pod_monitor(exporter.name, exporter.labels, _SERIES, plan, cluster)
 
 
 def _pools(resource: Resource, plan: Plan) -> Iterable[Manifest]:
@@ -183,7 +189,11 @@ def _kafka(resource: Resource, plan: Plan, cluster: Cluster) -> Manifest:
         "apiVersion": _API,
         "kind": "Kafka",
         "metadata": {"name": resource.name, "annotations": dict(HOLDS_DATA)},
-        "spec": {"kafka": kafka, "entityOperator": _entity_operator()},
+        "spec": {
+            "kafka": kafka,
+            "entityOperator": _entity_operator(),
+            **({"kafkaExporter": _lag_exporter()} if monitors.watched(plan) else {}),
+        },
     }
 
 
@@ -202,17 +212,32 @@ def _callers(resource: Resource, plan: Plan, cluster: Cluster) -> list[Mapping[s
     return found
 
 
+def _beside() -> dict[str, Any]:
+    """The pods of what looks after the brokers: they keep nothing."""
+    return {
+        "metadata": {"labels": dict(pods.NO_SIDECAR)},
+        "securityContext": {name: value for name, value in _POD_SECURITY.items() if name != "fsGroup"},
+        "enableServiceLinks": False,
+    }
+
+
+def _lag_exporter() -> dict[str, Any]:
+    """Tells how far behind each group is, which brokers do not."""
+    return {
+        "topicRegex": ".*",
+        "groupRegex": ".*",
+        "resources": pods.resources("small"),
+        "template": {"pod": _beside(), "container": dict(_CONTAINER)},
+    }
+
+
 def _entity_operator() -> dict[str, Any]:
     each = {"resources": pods.resources("small"), "jvmOptions": {"-Xms": "64m", "-Xmx": "256m"}}
     return {
         "topicOperator": each,
         "userOperator": each,
         "template": {
-            "pod": {
-                "metadata": {"labels": dict(pods.NO_SIDECAR)},
-                "securityContext": {name: value for name, value in _POD_SECURITY.items() if name != "fsGroup"},
-                "enableServiceLinks": False,
-            },
+            "pod": _beside(),
             "topicOperatorContainer": dict(_CONTAINER),
             "userOperatorContainer": dict(_CONTAINER),
         },
@@ -286,6 +311,11 @@ def _peer(resource: Resource) -> Peer:
 def _entities(resource: Resource) -> Peer:
     name = f"{resource.name}-entity-operator"
     return Peer({"strimzi.io/cluster": resource.name, "strimzi.io/name": name}, name=entry(resource.name, "entities"))
+
+
+def _exporter(resource: Resource) -> Peer:
+    name = f"{resource.name}-kafka-exporter"
+    return Peer({"strimzi.io/cluster": resource.name, "strimzi.io/name": name}, name=entry(resource.name, "exporter"))
 
 
 def _settings(resource: Resource) -> Settings:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from greenfield import __version__
 from greenfield.errors import ClusterError
 from greenfield.model.plan import Plan
+from greenfield.programs.stores import HOLDS_DATA
 from greenfield.targets.kubernetes.live.api import Api, Refusal
 from greenfield.targets.kubernetes.live.fields import owned
 from greenfield.targets.kubernetes.live.kinds import Kind, Kinds
@@ -35,20 +36,7 @@ _NAMESPACES: Final = "applyset.kubernetes.io/additional-namespaces"
 Body = Mapping[str, Any]
 Key = tuple[str, str, str, str]
 
-KEEPS_DATA: Final = frozenset(
-    {
-        "Namespace",
-        "PersistentVolumeClaim",
-        "Cluster.postgresql.cnpg.io",
-        "Kafka.kafka.strimzi.io",
-        "KafkaNodePool.kafka.strimzi.io",
-        "KafkaTopic.kafka.strimzi.io",
-        "MariaDB.k8s.mariadb.com",
-        "MongoDBCommunity.mongodbcommunity.mongodb.com",
-        "RedisReplication.redis.redis.opstreelabs.in",
-    }
-)
-"""Kinds whose data goes with the object: its operator, or Kubernetes, deletes the volumes, or what is in them."""
+_VOLUMES: Final = frozenset({"Namespace", "PersistentVolumeClaim"})
 _FIRST: Final = ("apps", "batch", "autoscaling", "keda.sh")  # what runs, and what starts it, goes before what it needs
 
 
@@ -113,8 +101,9 @@ class Member:
 
     @property
     def keeps_data(self) -> bool:
-        """Whether data goes with it."""
-        return self.kind.group_kind in KEEPS_DATA
+        """Whether data goes with it: its operator, or Kubernetes, deletes the volumes, or what is in them."""
+        annotations = self.body["metadata"].get("annotations") or {}
+        return self.kind.group_kind in _VOLUMES or HOLDS_DATA.items() <= annotations.items()
 
 
 def _path(namespace: str) -> str:
