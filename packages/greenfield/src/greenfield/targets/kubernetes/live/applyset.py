@@ -21,6 +21,7 @@ from greenfield.model.plan import Plan
 from greenfield.targets.kubernetes.live.api import Api, Refusal
 from greenfield.targets.kubernetes.live.fields import owned
 from greenfield.targets.kubernetes.live.kinds import Kind, Kinds
+from greenfield.targets.kubernetes.live.refusals import Refused, explained
 from greenfield.targets.kubernetes.object import Object
 from greenfield.targets.kubernetes.objects import MANAGER
 
@@ -158,17 +159,24 @@ async def write(api: Api, found: ApplySet, *, force: bool = False) -> None:
 async def members(api: Api, found: ApplySet, kinds: Kinds) -> list[Member]:
     """Everything on the cluster that carries the set's label, of the kinds and namespaces that the parent lists.
 
-    Kinds that the cluster serves no more have no objects either.
+    Kinds that the cluster serves no more have no objects either. ClusterError with all that may not be listed.
     """
     served = [kinds.preferred[name] for name in sorted(found.kinds) if name in kinds.preferred]
     places = sorted({found.namespace, *found.namespaces})
     asked = [(kind, place) for kind in served for place in (places if kind.namespaced else [""])]
-    bodies = await asyncio.gather(*(api.get(kind.path(place), found.selector) for kind, place in asked))
-    return [
-        Member(kind, {"apiVersion": body["apiVersion"], "kind": kind.name, **item})
-        for (kind, _), body in zip(asked, bodies, strict=True)
-        for item in body["items"]
-    ]
+    listing = (api.get(kind.path(place), found.selector) for kind, place in asked)
+    bodies = await asyncio.gather(*listing, return_exceptions=True)
+    pairs = list(zip(asked, bodies, strict=True))
+    if refused := [Refused(kind.name, place, body) for (kind, place), body in pairs if isinstance(body, Refusal)]:
+        raise explained(refused)
+    return [member for (kind, _), body in pairs for member in _of_list(kind, body)]
+
+
+def _of_list(kind: Kind, body: Any) -> Iterator[Member]:
+    if isinstance(body, BaseException):
+        raise body
+    for item in body["items"]:
+        yield Member(kind, {"apiVersion": body["apiVersion"], "kind": kind.name, **item})
 
 
 def surplus(found: Iterable[Member], wanted: Iterable[Object]) -> list[Member]:
