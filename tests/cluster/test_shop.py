@@ -128,18 +128,18 @@ def test_the_prometheus_operator_takes_every_monitor_and_rule(real_operators: Cl
     assert all(any(f"alert: {alert}" in text for text in held) for alert in alerts)
 
 
+@pytest.mark.xfail(
+    reason="0.13.0, which can be built here, refuses more than one user with a certificate: it compares the names of "
+    "secrets that these must not have (validateUsers); 1.10.0, which we install, compares only those that there are",
+    strict=True,
+)
 def test_the_mongodb_operator_makes_the_store(real_mongodb_operator: Cluster, shop: Shop) -> None:
-    """A StatefulSet of as many members, spread as we say.
-
-    With one user: the operator that can be built here (0.13) takes two certificates for a collision of secrets that
-    they do not have. The one that we install (1.10) compares only those that there are (its ``validateUsers``).
-    """
+    """A StatefulSet of as many members, spread as we say."""
     (store,) = shop.of_kind("MongoDBCommunity")
     name = store["metadata"]["name"]
     place = f"/apis/mongodbcommunity.mongodb.com/v1{SHOP}/mongodbcommunity/{name}"
-    one = {**store, "spec": {**store["spec"], "users": store["spec"]["users"][:1]}}
-    real_mongodb_operator.apply(place, one)
-    wait_for("a phase that is no failure", lambda: phase(real_mongodb_operator, place) not in ("", "Failed"), SOON_S)
+    status = wait_for("its status", lambda: real_mongodb_operator.get(place).get("status"), SOON_S)
+    assert status["phase"] != "Failed", status["message"]
     path = f"/apis/apps/v1{SHOP}/statefulsets/{name}"
     wait_for("the replica set", lambda: real_mongodb_operator.client.get(path).is_success, SOON_S)
     made = real_mongodb_operator.get(path)["spec"]
@@ -148,11 +148,6 @@ def test_the_mongodb_operator_makes_the_store(real_mongodb_operator: Cluster, sh
     assert [each["topologyKey"] for each in made["template"]["spec"]["topologySpreadConstraints"]] == [
         each["topologyKey"] for each in asked
     ]
-
-
-def phase(cluster: Cluster, place: str) -> str:
-    """What an operator says of how far it is; empty before it says anything."""
-    return str(cluster.get(place).get("status", {}).get("phase", ""))
 
 
 def test_the_shop_spreads_over_the_zones_and_survives_the_loss_of_any(real_operators: Cluster, shop: Shop) -> None:
