@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not operators and not soak"
 
 # The first time it builds a control plane and operators from their Go modules: half an hour, out of everybody's way.
 test-cluster: setup
@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 soak: setup
+	$(BIN)/python -m pytest -m soak
 	$(BIN)/python -m benchmarks soak
 
 requirements: setup

@@ -20,6 +20,7 @@ from support.platform import Platform, kill, tagged, wait_for
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.soak,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk"),
     pytest.mark.skipif(shutil.which("nsenter") is None, reason="there is no nsenter to enter its namespace"),
 ]

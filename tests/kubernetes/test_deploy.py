@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from greenfield.programs.stores import HOLDS_DATA
+from greenfield.targets.kubernetes.live.applyset import PARENT
 from kubernetes.deployed import Deployed, deployed
 from support.control_plane import Cluster
 from support.platform import GREENFIELD, Platform, wait_for
@@ -207,7 +208,7 @@ def test_what_never_becomes_ready_says_why(site: Deployed) -> None:
 
 def test_what_keeps_data_is_pruned_only_by_name(running: Deployed) -> None:
     """A topic of an earlier file: ``--yes`` keeps it and says so, ``--prune-data`` removes it."""
-    path = running.path("configmaps", "greenfield")
+    path = running.path("configmaps", PARENT)
     parent = running.cluster.get(path)["metadata"]
     label = {"applyset.kubernetes.io/part-of": parent["labels"]["applyset.kubernetes.io/id"]}
     labels = {**label, "strimzi.io/cluster": "kafka"}

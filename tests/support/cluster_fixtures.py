@@ -13,14 +13,18 @@ from support import custom_resources as definitions
 from support import operators, pretended_operators
 from support.control_plane import Cluster, running
 
+OPERATORS = {"real_operators", "real_mongodb_operator"}
 FIXTURES = {"cluster", "custom_resources", "answering_operators", "real_operators", "bare_cluster"}
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Marks the tests that ask for a control plane."""
+    """Marks the tests that ask for a control plane, and of those the ones that ask for operators, too."""
     for item in items:
-        if FIXTURES & set(getattr(item, "fixturenames", ())):
+        asked = set(getattr(item, "fixturenames", ()))
+        if FIXTURES & asked:
             item.add_marker("cluster")
+        if OPERATORS & asked:
+            item.add_marker("operators")
 
 
 @pytest.fixture(scope="session")
