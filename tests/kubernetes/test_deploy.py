@@ -221,7 +221,7 @@ def test_what_keeps_data_is_pruned_only_by_name(running: Deployed) -> None:
     listing = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "greenfield", "labels": parent["labels"], "annotations": annotations},
+        "metadata": {"name": PARENT, "labels": parent["labels"], "annotations": annotations},
     }
     running.cluster.apply(path, listing, manager="greenfield")
     kept = running.platform.run("deploy", "--yes")
