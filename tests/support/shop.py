@@ -77,7 +77,7 @@ def published(shop: Platform, service: str, topic: str, key: str, value: str) ->
     """Publishes a message as that service would, with its identity."""
     script = (
         "import asyncio, sys\n"
-        "from greenfield_kit.events import Topic\n"
+        "from greenfield_kit.topic import Topic\n"
         "async def tell(name, key, value):\n"
         "    topic = Topic(name)\n"
         "    await topic.publish(key, value.encode())\n"

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from greenfield_kit.cache import Cache
-    from greenfield_kit.events import Handler, Subscription, Topic
+    from greenfield_kit.consumer import Handler
     from greenfield_kit.http import Client
+    from greenfield_kit.topic import Topic
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
 SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
-TRIES, FIRST_PAUSE_S, LONGEST_PAUSE_S = 10, 0.2, 5.0  # of a handler: a store that restarts costs no message
 
 Check = Callable[[], Awaitable[Any]]
 Taken = TypeVar("Taken", bound="Handler")
@@ -87,7 +87,7 @@ class Service:
 
     def topic(self, name: str, *, needed: bool = True) -> Topic:
         """A topic to publish to; ``needed`` as for ``postgres``."""
-        from greenfield_kit.events import Topic as Made
+        from greenfield_kit.topic import Topic as Made
 
         topic = Made(name)
         self._keep(name, topic.check, topic.close, needed)
@@ -149,12 +149,12 @@ class Service:
 
     @asynccontextmanager
     async def _consuming(self) -> AsyncIterator[None]:
-        from greenfield_kit.events import Subscription as Made
+        from greenfield_kit.consumer import Subscription, consume
 
-        subscriptions = [(Made(name), handler) for name, handler in self._handlers]
+        subscriptions = [(Subscription(name), handler) for name, handler in self._handlers]
         async with asyncio.TaskGroup() as group:
             for subscription, handler in subscriptions:
-                group.create_task(_consume(subscription, handler))
+                group.create_task(consume(subscription, handler))
             yield
             for subscription, _ in subscriptions:
                 subscription.close()
@@ -182,30 +182,3 @@ class Service:
 
 async def _alive() -> dict[str, bool]:
     return {"alive": True}
-
-
-async def _consume(subscription: Subscription, handler: Handler) -> None:
-    from greenfield_kit.events import headers_of
-
-    async for message in subscription.messages():
-        headers = headers_of(message)
-        facts = {"messaging.system": "kafka", "messaging.destination.name": message.topic() or ""}
-        facts |= {"messaging.operation.type": "process", "messaging.consumer.group.name": subscription.group}
-        with telemetry.span(f"process {message.topic()}", "consumer", facts, headers):
-            await _handle(subscription.name, handler, message.value() or b"", headers)
-
-
-async def _handle(topic: str, handler: Handler, value: bytes, headers: dict[str, str]) -> None:
-    pause = FIRST_PAUSE_S
-    for attempt in range(1, TRIES + 1):
-        outcome: Any = (await asyncio.gather(handler(value, headers), return_exceptions=True))[0]
-        if isinstance(outcome, asyncio.CancelledError):
-            raise outcome
-        if not isinstance(outcome, BaseException):
-            return
-        last = attempt == TRIES
-        words = "message passed over" if last else "message failed, trying again"
-        log.error(words, exc_info=outcome, extra={"topic": topic, "attempt": attempt})
-        if not last:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)

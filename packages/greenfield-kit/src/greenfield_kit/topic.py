@@ -1,22 +1,19 @@
-"""Topics: publishing that returns when the broker has it, consuming at least once."""
+"""Publishing that returns when the broker has the message."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from greenfield_kit import telemetry
 from greenfield_kit.connections import Wiring, kafka
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, Message, Producer
+    from confluent_kafka import Message, Producer
 
 PUBLISH_S = 10.0  # then the broker has not said that it has the message
 POLL_S = 0.5
-log = logging.getLogger("greenfield_kit")
 
 
 class PublishError(RuntimeError):
@@ -91,60 +88,3 @@ def _settle(confirmed: asyncio.Future[None], error: Any) -> None:
         confirmed.set_result(None)
     else:
         confirmed.set_exception(PublishError(str(error)))
-
-
-class Subscription:
-    """A topic to consume, as this service's own group. A message is committed when the next one is asked for."""
-
-    def __init__(self, name: str) -> None:
-        wiring = Wiring(name)
-        self.name = name
-        self.group = wiring["GROUP"]
-        self._topic = wiring["TOPIC"]
-        self._settings = {
-            **kafka(name),
-            "group.id": self.group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "session.timeout.ms": 10000,
-            "partition.assignment.strategy": "cooperative-sticky",
-        }
-        self._closing = False
-
-    async def messages(self) -> AsyncIterator[Message]:
-        """Messages as they come, until ``close``. What was yielded is committed once the loop comes back for more."""
-        from confluent_kafka import Consumer as Client
-
-        consumer = await asyncio.to_thread(Client, self._settings)
-        consumer.subscribe([self._topic])
-        try:
-            while not self._closing:
-                message = await asyncio.to_thread(consumer.poll, POLL_S)
-                if message is None or message.error():
-                    continue
-                yield message
-                await asyncio.to_thread(_commit, consumer, message)
-        finally:
-            await asyncio.to_thread(consumer.close)
-
-    def close(self) -> None:
-        """No more messages: the loop ends within half a second, and the group is left in order."""
-        self._closing = True
-
-
-def _commit(consumer: Consumer, message: Message) -> None:
-    """Where the group has moved on meanwhile, the message comes again to whoever holds its partition now."""
-    from confluent_kafka import KafkaException
-
-    try:
-        consumer.commit(message=message, asynchronous=False)
-    except KafkaException as exc:
-        log.warning("message not committed, it will come again", extra={"topic": message.topic(), "reason": str(exc)})
-
-
-Handler = Callable[[bytes, dict[str, str]], Any]
-
-
-def headers_of(message: Message) -> dict[str, str]:
-    """A message's headers as text."""
-    return {name: value.decode(errors="replace") for name, value in message.headers() or [] if value is not None}
