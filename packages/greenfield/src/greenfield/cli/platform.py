@@ -44,7 +44,7 @@ def up(options: Options, detach: bool, new_ports: bool) -> None:
 
     Ctrl-C stops it in order, a second one at once; with -d it runs on until `greenfield down`.
     """
-    _interrupt_on(signal.SIGTERM, signal.SIGHUP)
+    interrupt_on(signal.SIGTERM, signal.SIGHUP)
     paths = paths_of(options)
     first = compiled(options, load(paths.state).scale)  # on an invalid file nothing is made, and nobody waited for
     try:
@@ -118,8 +118,8 @@ def _end(interruption: InterruptedSessionError, options: Options, paths: StatePa
     click.get_current_context().exit(interruption.exit_code)
 
 
-def _interrupt_on(*numbers: signal.Signals) -> None:
-    """Lets these end what is under way like Ctrl-C does."""
+def interrupt_on(*numbers: signal.Signals) -> None:
+    """Lets these end what is under way as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
@@ -146,7 +146,7 @@ def down(options: Options, volumes: bool, yes: bool) -> None:
         with session.minding_signals():
             session.stop()
     if volumes:
-        _remove(paths)
+        remove(paths)
     if options.json:
         emit_json(status_object(paths))
     else:
@@ -168,7 +168,7 @@ def _confirm(paths: StatePaths) -> None:
         raise click.Abort
 
 
-def _remove(paths: StatePaths) -> None:
+def remove(paths: StatePaths) -> None:
     """Removes everything this platform keeps. Renamed first, so that a crash leaves all of it or none."""
     Ports(paths.home, cache_folder() / "ports.json").release()
     shutil.rmtree(paths.sockets, ignore_errors=True)

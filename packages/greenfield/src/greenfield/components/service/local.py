@@ -117,7 +117,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
         dns=("localhost", resource.name),
     )
     yield ToolClaim(envoy.ENVOY)
-    if settings.app is not None:
+    if settings.app is not None and resource.members:
         yield PythonClaim(resource.name, settings.python or "", settings.path, ("granian",))
     if settings.migrate is not None:
         yield DigestClaim(os.path.normpath(f"{plan.root}/{settings.path}"))
