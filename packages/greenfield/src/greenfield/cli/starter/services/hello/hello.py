@@ -30,13 +30,14 @@ async def read() -> Book | None:
 
 
 @app.put("/guests/{name}", status_code=201)
-async def sign(name: str) -> None:
+async def sign(name: str) -> dict[str, str]:
     """Writes a guest into the book."""
     async with guests.begin() as transaction:
         await transaction.execute(text("INSERT INTO guest VALUES (:name) ON CONFLICT DO NOTHING"), {"name": name})
     await cache.forget("book")
     await signed.publish(name, name.encode())
     log.info("signed", extra={"guest": name})
+    return {"signed": name}
 
 
 @service.consume("signed")
