@@ -150,7 +150,7 @@ class Session:
         assert self._starting is not None
         try:
             try:
-                supervisor = client.connect(self.paths) or client.start(self.paths)
+                supervisor = client.obtain(self.paths)
             finally:
                 self._starting.set()
             self._go(lambda: self._look(supervisor))

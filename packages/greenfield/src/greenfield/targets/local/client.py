@@ -124,6 +124,21 @@ def _lives(mark: Mark | None) -> bool:
     return mark is not None and bool(fields) and int(fields[19]) == mark.born and fields[0] not in {"Z", "X"}
 
 
+def obtain(paths: StatePaths) -> Supervisor:
+    """The supervisor that lives, started where none does. One that is just ending is waited for, and replaced."""
+    deadline = time.monotonic() + START_S
+    while True:
+        supervisor = connect(paths) or start(paths)
+        try:
+            supervisor.status()
+        except NotRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return supervisor
+
+
 def start(paths: StatePaths) -> Supervisor:
     """Starts guardian and supervisor; returns when it answers. StateError where it cannot live."""
     make_folders(paths)
