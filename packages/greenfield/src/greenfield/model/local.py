@@ -17,11 +17,15 @@ from greenfield.model.tool import Installation, Tool
 
 @dataclass(frozen=True)
 class PortClaim:
-    """A TCP port on a loopback ``host``, chosen once and remembered under ``name``; ``preferred`` is tried first."""
+    """A TCP port on a loopback ``host``, chosen once and remembered under ``name``; ``preferred`` is tried first.
+
+    ``open`` says why everyone on this machine may come in without a certificate; empty: nobody may.
+    """
 
     name: str
     host: str
     preferred: int = 0
+    open: str = ""
 
 
 @dataclass(frozen=True)
