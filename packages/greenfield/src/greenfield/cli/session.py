@@ -164,7 +164,7 @@ class Session:
         assert self._starting is not None
         try:
             try:
-                supervisor = client.connect(self.paths) or client.start(self.paths, self.leash)
+                supervisor = client.obtain(self.paths, self.leash)
             finally:
                 self._starting.set()
             self._go(lambda: self._look(supervisor))

@@ -128,9 +128,11 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
             if collectors(plan):
                 yield PortClaim(metrics_port(sidecar(member.name), slot), zone_host(plan.zones, member.zone))
             if settings.command is not None:
-                yield PortClaim(_port(member, slot), LOOPBACK)
+                yield PortClaim(
+                    _port(member, slot), LOOPBACK, open="a command listens at a port, and asks nobody who it is"
+                )
                 for callee in callees:
-                    yield PortClaim(f"{member.name}/out-{callee}/{slot}", LOOPBACK)
+                    yield PortClaim(f"{member.name}/out-{callee}/{slot}", LOOPBACK, open="a command calls others here")
 
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:

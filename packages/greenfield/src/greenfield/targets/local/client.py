@@ -126,6 +126,24 @@ def _lives(mark: Mark | None) -> bool:
     return mark is not None and bool(fields) and int(fields[19]) == mark.born and fields[0] not in {"Z", "X"}
 
 
+def obtain(paths: StatePaths, leash: int | None = None) -> Supervisor:
+    """The supervisor that lives, started where none does. One that is just ending is waited for, and replaced.
+
+    ``leash`` as for ``start``.
+    """
+    deadline = time.monotonic() + START_S
+    while True:
+        supervisor = connect(paths) or start(paths, leash)
+        try:
+            supervisor.status()
+        except NotRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return supervisor
+
+
 def start(paths: StatePaths, leash: int | None = None) -> Supervisor:
     """Starts guardian and supervisor; returns when it answers. StateError where it cannot live.
 

@@ -173,6 +173,7 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
         late=late,
         digests=digests,
         pythons=pythons,
+        versions=secrets.versions(paths.versions),
         caller={name: host.environment[name] for name in CALLER if name in host.environment},
     )
     return dataclasses.replace(site, bindings=bindings(plan, catalogue, site))
