@@ -88,8 +88,10 @@ def test_secrets_are_listed_and_another_certificate_is_needed_to_seal(
     file = Path(shop).parent / "secrets" / "prod.sealed.yaml"
     before = file.read_bytes()
     certificate = str(Path(shop).parent / "secrets" / "demonstration.crt")
-    assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate]) == 0
+    assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate, "--format", "json"]) == 0
     assert file.read_bytes() == before
+    told = json.loads(capsys.readouterr().out)
+    assert (told["file"], told["values"], told["sealed_now"]) == (str(file), len(rows), 0)
     assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", shop]) == 2
     assert "kubeseal --fetch-cert" in capsys.readouterr().err
 
