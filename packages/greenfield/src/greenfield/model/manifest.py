@@ -125,3 +125,10 @@ class Cluster:
 
 MOUNTED: Final = "/etc/greenfield"
 """Where a pod finds the files by which it enters what it uses, a folder for each resource."""
+
+EDITION: Final = "checksum/sealed"
+"""An annotation of pods: another word whenever a sealed secret that they hold is sealed anew, so that they start anew.
+
+The target writes it into the template of what has one, and into a custom resource that has it, empty, because its
+operator hands its own annotations on to its pods.
+"""

@@ -12,11 +12,11 @@ from greenfield.components.redis import CLIENT_PORT, Settings
 from greenfield.components.redis.configuration import behaviour, rendered, user
 from greenfield.components.redis.users import rules_by_service
 from greenfield.model.content import Content, Secret, text
-from greenfield.model.manifest import Allow, Chart, Cluster, Door, Key, Manifest, Mount, Peer, Port
+from greenfield.model.manifest import EDITION, Allow, Chart, Cluster, Door, Key, Manifest, Mount, Peer, Port
 from greenfield.model.plan import Plan, Resource, platform_identity, service_identity
 from greenfield.programs import monitors, pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate, mounted, secret_name
-from greenfield.programs.names import addresses, digest, entry
+from greenfield.programs.names import addresses, entry
 from greenfield.programs.stores import HOLDS_DATA
 
 IMAGE: Final = "quay.io/opstree/redis:v7.0.15"
@@ -148,14 +148,13 @@ def _replication(resource: Resource, plan: Plan) -> Manifest:
     return {
         "apiVersion": _API,
         "kind": "RedisReplication",
-        "metadata": _metadata(resource, HOLDS_DATA),
+        # The file of users is read once: another starts the servers anew, one by one.
+        "metadata": _metadata(resource, {**HOLDS_DATA, EDITION: ""}),
         "spec": {
             "clusterSize": settings.nodes,
             **_common(resource, IMAGE, secret_name(resource.name)),
             "kubernetesConfig": {**_kubernetes(resource, IMAGE), "resources": pods.resources(settings.size, _SCRATCH)},
             "acl": {"secret": {"secretName": _acl(resource)}},
-            # The file of users is read once: others start the servers anew, one by one.
-            "env": [{"name": "USERS_EDITION", "value": _edition(resource, plan)}],
             "redisConfig": {"additionalRedisConfig": resource.name},
             "storage": {"keepAfterDelete": True, "volumeClaimTemplate": {"spec": claim}},
             **_exporter(plan),
@@ -168,7 +167,7 @@ def _sentinel(resource: Resource, plan: Plan) -> Manifest:
     return {
         "apiVersion": _API,
         "kind": "RedisSentinel",
-        "metadata": _metadata(resource, {}),
+        "metadata": _metadata(resource, {EDITION: ""}),
         "spec": {
             "clusterSize": _SENTINELS,
             **_common(resource, SENTINEL_IMAGE, secret_name(entry(resource.name, "sentinel"))),
@@ -192,9 +191,8 @@ def _sentinel(resource: Resource, plan: Plan) -> Manifest:
 
 
 def _metadata(resource: Resource, annotations: Mapping[str, str]) -> dict[str, Any]:
-    # The operator gives its pods the labels of what they are made from.
-    named = {"name": resource.name, "labels": dict(pods.NO_SIDECAR)}
-    return {**named, "annotations": dict(annotations)} if annotations else named
+    # The operator gives its pods the labels and annotations of what they are made from.
+    return {"name": resource.name, "labels": dict(pods.NO_SIDECAR), "annotations": dict(annotations)}
 
 
 def _common(resource: Resource, image: str, certificate: str) -> dict[str, Any]:
@@ -241,10 +239,6 @@ def _spread(count: int, plan: Plan, peer: Peer) -> dict[str, Any]:
         "pdb": {"enabled": True, "maxUnavailable": 1},
         "topologySpreadConstraints": pods.spread(plan, peer.labels),
     }
-
-
-def _edition(resource: Resource, plan: Plan) -> str:
-    return digest("".join(piece.name if isinstance(piece, Secret) else piece for piece in users(resource, plan)))
 
 
 def _password(resource: Resource) -> dict[str, str]:
