@@ -27,6 +27,7 @@ class Certificate:
     certificate: Path
     key: Path
 
+
 _NAMED = {
     "countries": NameOID.COUNTRY_NAME,
     "organizations": NameOID.ORGANIZATION_NAME,
