@@ -115,6 +115,30 @@ def test_an_empty_secret_is_refused(shop: str, tmp_path: Path, capsys: pytest.Ca
     assert "is empty, and cache.catalog is to be a secret" in capsys.readouterr().err
 
 
+CROWD = """
+apiVersion: greenfield/v1
+name: crowd
+telemetry: off
+services:
+  one: {command: [x], image: "example/one:1", replicas: 100, uses: {ledger: read}}
+  two: {command: [x], image: "example/two:1", replicas: 100, uses: {ledger: read}}
+datastores: {ledger: {kind: postgres}}
+"""
+
+
+@pytest.mark.parametrize("command", ["render", "diff", "deploy"])
+def test_what_cannot_work_is_refused_before_a_cluster_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """As `up` refuses it: more users of a database than it takes sessions."""
+    (tmp_path / "greenfield.yaml").write_text(CROWD)
+    assert run([command, "-f", str(tmp_path / "greenfield.yaml")]) == 1
+    told = capsys.readouterr()
+    assert "its 200 users need one each" in told.err
+    assert "`greenfield plan` shows the sums" in told.err
+    assert told.out == ""
+
+
 def test_a_patch_that_matches_nothing_is_told_at_its_place(shop: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One that matches is applied, a dot inside a key included."""
     file = Path(shop)

@@ -63,7 +63,8 @@ class Door:
 
     ``peer`` are its pods, ``pod_ports`` the ports behind the Service, in the same names. ``hosts`` are those of the
     members, where a client is to know each; empty: one host stands for all. ``secure``: it speaks TLS itself, so that
-    the sidecars of those who enter leave the connection alone.
+    the sidecars of those who enter leave the connection alone. ``others`` are names that its operator gives to more of
+    what it makes (Services, accounts, budgets, ConfigMaps, Deployments), so that nothing else may have them.
     """
 
     host: str
@@ -72,6 +73,7 @@ class Door:
     pod_ports: Mapping[str, int]
     hosts: tuple[str, ...] = ()
     secure: bool = True
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

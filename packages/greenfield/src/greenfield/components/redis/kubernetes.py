@@ -38,6 +38,8 @@ OPERATOR = Peer({"name": "redis-operator"}, "redis-operator")
 
 _API = "redis.redis.opstreelabs.in/v1beta2"
 _PORT, _SENTINEL_PORT, _METRICS = 6379, 26379, 9121
+# Of what the operator makes: internal/k8sutils/{redis-replication,redis-sentinel,poddisruption}.go
+_TAKEN = ("headless", "additional", "replica", "replication", "sentinel", "sentinel-headless", "sentinel-additional")
 _SENTINELS, _QUORUM = 3, "2"
 _GROUP = "myMaster"  # what the sentinels call it
 _MASTER_USER = "default"  # the operator knows no other
@@ -49,7 +51,8 @@ _POD_SECURITY: Mapping[str, Any] = {**pods.POD_SECURITY, "runAsUser": _USER, "ru
 def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
     """The Service that follows the master."""
     ports = {CLIENT_PORT: _PORT}
-    return Door(f"{resource.name}-master", ports, _peer(resource), ports)
+    others = tuple(f"{resource.name}-{end}" for end in _TAKEN)
+    return Door(f"{resource.name}-master", ports, _peer(resource), ports, others=others)
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001
