@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from greenfield.cli.main import run
+from support.platform import GREENFIELD
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
@@ -113,6 +115,23 @@ def test_an_empty_secret_is_refused(shop: str, tmp_path: Path, capsys: pytest.Ca
     given = ["--value", f"cache.catalog={tmp_path / 'empty'}"]
     assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate, *given]) == 2
     assert "is empty, and cache.catalog is to be a secret" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_read_only_is_told_and_stays_as_it_was(shop: str, tmp_path: Path) -> None:
+    """Mounted so, for the command alone; even whoever may do anything cannot write there."""
+    folder = tmp_path / "out"
+    render = [GREENFIELD, "render", "-f", shop, "--env", "prod", "-o", str(folder)]
+    subprocess.run(render, check=True, capture_output=True)
+    before = tree(folder)
+    Path(shop).write_text(Path(shop).read_text().replace("nodes: 3", "nodes: 5"))
+    frozen = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    line = ["unshare", "--mount", "--map-root-user", "sh", "-c", frozen, str(folder), *render]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{folder}" in done.stderr
+    assert "cannot be written: Read-only file system." in done.stderr
+    assert "choose another folder with -o" in done.stderr
+    assert tree(folder) == before
 
 
 CROWD = """
