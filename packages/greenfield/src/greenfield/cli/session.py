@@ -44,7 +44,7 @@ class Session:
     """One `up`, attached or about to detach. ``fresh``: nothing ran before, so nothing stays when it fails."""
 
     paths: StatePaths
-    screen: Screen
+    screen: Screen[Graph]
     fresh: bool
     _news: queue.SimpleQueue[News] = field(default_factory=queue.SimpleQueue)
     _over: threading.Event = field(default_factory=threading.Event)
