@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -167,8 +168,19 @@ def _topic_operations(client: AdminClient, topic: str) -> set[str]:
 
 
 def _group_operations(client: AdminClient, group: str) -> set[str]:
-    answers = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=_TIMEOUT_S)
-    return {operation.name for operation in answers[group].result().authorized_operations or ()}
+    """A broker that has just started takes a moment to know which groups it looks after, and says so."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    moment = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        asked = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=_TIMEOUT_S)
+        try:
+            return {operation.name for operation in asked[group].result().authorized_operations or ()}
+        except KafkaException as exc:
+            if exc.args[0].code() not in moment or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _unless_refused(error: KafkaException) -> Observation:
