@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from greenfield_kit import metrics, telemetry
+from greenfield_kit import conventions, metrics, telemetry
 from greenfield_kit.consumer.failures import verdict
 from greenfield_kit.dead_letters import DeadLetterError, DeadLetters, Letter
 
@@ -77,14 +77,9 @@ class Attempts:
             return None
 
     def _span(self, messages: Sequence[Message]) -> AbstractContextManager[Any]:
-        facts: dict[str, str | int] = {**self._subscription.attributes, "messaging.operation.type": "process"}
-        if len(messages) > 1:
-            facts["messaging.batch.message_count"] = len(messages)
-            return telemetry.span(f"process {self._subscription.topic}", "consumer", facts)
-        (message,) = messages
-        facts["messaging.destination.partition.id"] = str(message.partition)
-        facts["messaging.kafka.offset"] = message.offset
-        return telemetry.span(f"process {self._subscription.topic}", "consumer", facts, message.texts())
+        facts = conventions.process(messages, self._subscription.group)
+        carrier = messages[0].texts() if len(messages) == 1 else None
+        return telemetry.span(f"process {self._subscription.topic}", "consumer", facts, carrier)
 
     async def _pause(self, message: Message, error: Exception, said: str, tries: int) -> None:
         self._retries.add(1, {**self._subscription.attributes, "greenfield.failure": said})
