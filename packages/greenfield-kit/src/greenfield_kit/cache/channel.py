@@ -79,6 +79,7 @@ class Channel:
         """The session, opened once for all who want one; nobody waits longer for it than for an answer."""
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(_heard)
         opening = self._opening
         done, _ = await asyncio.wait([opening], timeout=self._answer_s)
         if not done:
@@ -121,6 +122,12 @@ class Channel:
         except (AwayError, ResponseError):
             if self.circuit.state == "half-open":  # nobody has said so yet: opening it takes longer than an answer may
                 self._fail("it does not answer")
+
+
+def _heard(opening: asyncio.Task[_Session]) -> None:
+    """The circuit knows of a failure; whoever wanted the session may have gone."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 class _Session:
