@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from greenfield_kit.measuring import Traced
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+MESSAGE_ID = "message-id"  # a header of messages, as the outbox writes it
 OTHER = "_OTHER"  # what a bounded attribute says of everything that it does not name
 _LONGEST_OPERATION = 20
 
@@ -141,7 +142,7 @@ def process(message: Message, group: str) -> dict[str, Any]:
     if (offset := message.offset()) is not None:
         facts["messaging.kafka.offset"] = offset
     headers = dict(message.headers() or ())
-    if given := headers.get("ce_id") or headers.get("id"):
+    if given := headers.get(MESSAGE_ID):
         facts["messaging.message.id"] = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
     return facts
 
