@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.util import greenlet_spawn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -39,5 +40,12 @@ async def leading(engine: AsyncEngine, name: str) -> AsyncIterator[AsyncConnecti
             yield None
             return
         await session.run_sync(lambda held: held.detach())  # no longer the pool's: it is closed, not given back
-        await session.execute(sa.text(_END_IN_SILENCE[dialect]))
-        yield session
+        alone: Any = (await session.get_raw_connection()).dbapi_connection
+        try:
+            await session.execute(sa.text(_END_IN_SILENCE[dialect]))
+            yield session
+        finally:
+            try:
+                await session.close()
+            finally:
+                await greenlet_spawn(alone.close)  # else the session ends with its memory, and the lock with it

@@ -7,7 +7,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenfield_kit.cache import Cache, Policy
 from greenfield_kit.cache.channel import AwayError, Channel
@@ -16,6 +16,10 @@ from greenfield_kit.cache.lease import FILL, LOOK, PASS, name
 from greenfield_kit.cache.loading import Loads
 from greenfield_kit.cache.looking import Looks
 from greenfield_kit.cache.store import Store
+from greenfield_kit.testing.transactions import FakeTransaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 _VALUE = name("", "").entry
 _HEAD = struct.Struct(">xxII")  # of an entry: milliseconds it may be stale, and that its load took
@@ -77,6 +81,13 @@ class FakeCache(Cache):
         self._loads = Loads(self._store, policy.lease, policy.again, policy.jitter)
         self._looks = Looks(self._store, self._loads, policy.lease, policy.early)
         self._met = {met: {"cache": name, "met": met} for met in ("fresh", "old", "load")}
+
+    def forget_after(self, transaction: AsyncSession | AsyncConnection | FakeTransaction, *keys: str) -> None:
+        """As a real one does; a ``FakeTransaction`` is committed, too."""
+        if isinstance(transaction, FakeTransaction):
+            transaction.after_commit(lambda: self.forget(*keys))
+        else:
+            super().forget_after(transaction, *keys)
 
 
 class _Answering(Channel):
