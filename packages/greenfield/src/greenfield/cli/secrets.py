@@ -60,18 +60,22 @@ def seal(options: Options, certificate: str, scope: Scope, values: tuple[str, ..
     from greenfield.cli.rendered import planned_for_cluster
     from greenfield.targets.kubernetes import sealed_file
     from greenfield.targets.kubernetes.objects import unsealed
-    from greenfield.targets.kubernetes.sealing import Sealed, changed, continued, is_secret, reseal, wanted
+    from greenfield.targets.kubernetes.sealing import Sealed, changed, continued, is_secret, names, reseal
 
     planned = planned_for_cluster(options)
     plan = planned.plan
     manifests = [each.manifest for each in unsealed(plan, planned.catalogue) if is_secret(each.manifest)]
-    given = _given(values, {name for manifest in manifests for name in wanted(manifest)})
+    given = _given(values, {name for manifest in manifests for name in names(manifest)})
     fingerprint, encrypt = _encrypting(certificate)
     file = sealed_file.place(plan.root, plan.environment)
     kept = continued(sealed_file.read(file), Sealed(plan.name, scope, fingerprint, note))
     sealed = reseal(manifests, kept, given, encrypt)
     sealed_file.write(file, sealed)
-    say(f"{file}: {sum(map(len, sealed.values.values()))} values, {changed(kept, sealed)} of them sealed now")
+    count, now = sum(map(len, sealed.values.values())), changed(kept, sealed)
+    if options.json:
+        emit_json({"file": str(file), "certificate": fingerprint, "scope": scope, "values": count, "sealed_now": now})
+    else:
+        say(f"{file}: {count} values, {now} of them sealed now")
 
 
 @secrets.command()
@@ -82,7 +86,7 @@ def rotate(options: Options, names: tuple[str, ...]) -> None:
 
     The old password holds until the service runs with the new one, and no longer.
     """
-    from greenfield.cli.platform import bring
+    from greenfield.cli.lifecycle import up
     from greenfield.cli.prepared import Compiled, paths_of
     from greenfield.errors import NotRunningError
     from greenfield.model.local import SecretClaim
@@ -104,7 +108,7 @@ def rotate(options: Options, names: tuple[str, ...]) -> None:
         secrets.rotate(paths.secrets, paths.versions, chosen)
         say(f"rotated: {', '.join(claim.name for claim in chosen) or 'nothing, since no service has a password'}")
 
-    bring(options, detach=True, first_of_all=renew)
+    up(options, detach=True, first_of_all=renew)
 
 
 def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:
