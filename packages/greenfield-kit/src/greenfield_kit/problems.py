@@ -56,9 +56,12 @@ def install(app: FastAPI, *away: type[Exception]) -> None:
 
     kinds: tuple[type[Exception], ...] = (UnavailableError, *away)
 
-    async def on_refused(_: Request, error: Exception) -> Response:
+    async def on_refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return refused(error)
+        answer = refused(error)
+        if error.status_code == 405 and (allowed := _allowed(request)):
+            answer.headers["allow"] = ", ".join(sorted(allowed))
+        return answer
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -83,6 +86,14 @@ def install(app: FastAPI, *away: type[Exception]) -> None:
     for kind in kinds:
         app.add_exception_handler(kind, on_away)
     app.add_exception_handler(Exception, on_broken)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes of a path: the framework names those of the first."""
+    from starlette.routing import Match
+
+    matching = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in matching for method in getattr(route, "methods", None) or ()}
 
 
 def _is_of_another_kind(request: Request, error: Any) -> bool:
