@@ -77,7 +77,7 @@ def test_a_callee_that_hangs_costs_its_callers_their_deadline_and_no_more(callee
         async with caller.session() as client:
             assert await back(client)
             callee.process.send_signal(signal.SIGSTOP)
-            waiting = asking = {asyncio.create_task(ask(client, "/asks")) for _ in range(150)}
+            waiting = asking = {asyncio.create_task(ask(client, "/asks")) for _ in range(100)}
             alone: Counter[int] = Counter()
             while waiting:
                 alone[await ask(client, "/alone")] += 1

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from greenfield_kit.cache import Cache
     from greenfield_kit.consumer import Handler
     from greenfield_kit.http import Client
+    from greenfield_kit.outbox import Outbox
+    from greenfield_kit.relay import Relay
     from greenfield_kit.requests import Bound
     from greenfield_kit.topic import Topic
 
@@ -49,6 +51,7 @@ class Service:
         self._handlers: list[tuple[str, Handler]] = []
         self._bounds: list[Bound] = []
         self._away: list[type[Exception]] = []
+        self._relays: list[Relay] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -72,8 +75,7 @@ class Service:
 
         self._keep(name, check, engine.dispose, needed)
         self._away += [exc.OperationalError, exc.InterfaceError, exc.TimeoutError]
-        self._watches.append(lambda: telemetry.watch(engine, name, system))
-        deadline.bound(engine)
+        self._watches += [lambda: telemetry.watch(engine, name, system), lambda: deadline.bound(engine)]
         return engine
 
     def mongodb(self, name: str, *, needed: bool = True) -> AsyncDatabase[dict[str, Any]]:
@@ -112,6 +114,19 @@ class Service:
         topic = Made(name)
         self._keep(name, topic.check, topic.close, needed)
         return topic
+
+    def outbox(self, name: str, database: AsyncEngine, *, relay: bool = True) -> Outbox:
+        """Messages for a topic, written in transactions of ``database``; ready without Kafka.
+
+        They are published by one of all processes that ``relay``.
+        """
+        from greenfield_kit.outbox import Outbox as Made
+        from greenfield_kit.relay import Relay as Relaying
+
+        outbox = Made(name)
+        if relay:
+            self._relays.append(Relaying(outbox, database))
+        return outbox
 
     def http(self, name: str) -> Client:
         """Another service to call; not part of readiness, or one that falls would take its callers along."""
@@ -161,6 +176,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
+            for relay in self._relays:
+                await stack.enter_async_context(relay.running())
             if self._handlers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})

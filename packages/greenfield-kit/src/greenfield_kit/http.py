@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from greenfield_kit import correlation, deadline, telemetry
+from greenfield_kit import conventions, correlation, deadline, telemetry
 from greenfield_kit.circuit import HUNG_S, Circuit, Turns
 from greenfield_kit.connections import Wiring
 from greenfield_kit.errors import UnavailableError
@@ -106,6 +107,8 @@ class Client:
         self.circuit = Circuit()
         self._turns = Turns(at_once, WAITING)
         self._url = wiring["URL"].rstrip("/")
+        parts = urlsplit(self._url)
+        self._host, self._port = parts.hostname or "", parts.port
         self._socket = wiring.get("UDS")
         self._session: aiohttp.ClientSession | None = None
         self._renew_at = 0.0
@@ -165,7 +168,7 @@ class Client:
     async def _tried(self, call: _Call) -> _Outcome:
         attempt = 1
         while True:
-            outcome = await self._once(call)
+            outcome = await self._once(call, attempt - 1)
             wait = self._worth_another(call, outcome, attempt)
             if wait is None:
                 return outcome
@@ -185,7 +188,7 @@ class Client:
             return None
         return wait if wait < deadline.granted() and self.budget.take() else None
 
-    async def _once(self, call: _Call) -> _Outcome:
+    async def _once(self, call: _Call, resent: int) -> _Outcome:
         if deadline.granted() <= 0:
             return _Outcome(error=CalleeTimeoutError(f"no time is left to call {self.name}"))
         if not self.circuit.allows():
@@ -195,7 +198,7 @@ class Client:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            outcome = await self._sent(call)
+            outcome = await self._traced(call, resent)
         finally:
             self._turns.give_back()
         self._judge(outcome, loop.time() - began)
@@ -210,6 +213,16 @@ class Client:
             self.circuit.failed()
         elif not late:
             self.circuit.succeeded()
+
+    async def _traced(self, call: _Call, resent: int) -> _Outcome:
+        facts = conventions.call(call.method, self._host, self._port, self._url + call.path.partition("?")[0], resent)
+        with telemetry.span(conventions.span_name(call.method), "client", facts) as span:
+            outcome = await self._sent(call)
+            if outcome.answer is not None:
+                telemetry.answered(outcome.answer.headers)
+            if span is not None:
+                _tell(span, outcome)
+        return outcome
 
     async def _sent(self, call: _Call) -> _Outcome:
         granted = deadline.granted()
@@ -261,6 +274,13 @@ class Client:
             auto_decompress=True,
         )
         return self._session
+
+
+def _tell(span: telemetry.Span, outcome: _Outcome) -> None:
+    if outcome.answer is not None:
+        span.set_attribute("http.response.status_code", outcome.answer.status_code)
+    else:
+        span.set_attribute("error.type", type(outcome.error).__name__)
 
 
 def _from(error: CalleeError, cause: BaseException) -> CalleeError:

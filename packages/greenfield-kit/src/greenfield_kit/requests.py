@@ -13,13 +13,15 @@ from starlette.exceptions import HTTPException
 
 from greenfield_kit import correlation, deadline, telemetry
 from greenfield_kit.bodies import Body, ClientGoneError, Held
+from greenfield_kit.conventions import method, span_name
 from greenfield_kit.correlation import request_id as request_id
 from greenfield_kit.limits import RETRY_AFTER_S, Admission, Limits
 from greenfield_kit.problems import MEDIA_TYPE, broken, problem, refused
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from greenfield_kit.telemetry import Span
 
     Bound = Callable[[float], AbstractContextManager[Any]]
 
@@ -87,7 +89,9 @@ class Requests:
             return
         try:
             scope = exchange.scope
-            with telemetry.span(scope["method"], "server", _asked(scope), telemetry.joining(headers)) as span:
+            with telemetry.span(
+                span_name(scope["method"]), "server", _asked(scope), telemetry.joining(headers)
+            ) as span:
                 exchange.span = span
                 try:
                     await self._within(exchange)
@@ -148,7 +152,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self._begun = True
             if self.span is not None:
-                _tell(self.span, message["status"])
+                self.span.set_attribute("http.response.status_code", message["status"])
+                message["headers"] = [*message.get("headers", ()), *self.span.answer()]
         elif not message.get("more_body", False):
             self._finish()
         await self._send(message)
@@ -237,17 +242,16 @@ def _check_url(scope: Scope) -> None:
 
 
 def _asked(scope: Scope) -> dict[str, str]:
-    return {"http.request.method": scope["method"], "url.path": scope["path"], "url.scheme": scope["scheme"]}
+    return {
+        "http.request.method": method(scope["method"]),
+        "url.path": scope["path"],
+        "url.scheme": scope["scheme"],
+        "network.protocol.version": scope["http_version"],
+    }
 
 
 def _name(span: Span | None, scope: Scope) -> None:
     """After the route that answered, once it is known: paths are too many to be names."""
     if span is not None and (route := getattr(scope.get("route"), "path", "")):
         span.set_attribute("http.route", route)
-        span.update_name(f"{scope['method']} {route}")
-
-
-def _tell(span: Span, status: int) -> None:
-    span.set_attribute("http.response.status_code", status)
-    if status >= 500:
-        span.set_attribute("error.type", str(status))
+        span.update_name(span_name(scope["method"], route))
