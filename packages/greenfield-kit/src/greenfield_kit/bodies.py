@@ -34,17 +34,21 @@ class Held:
 class Body:
     """The receiving end of one request, in place of the server's."""
 
+    __slots__ = ("_kept", "_kind", "_leaving", "_length", "_limits", "_receive", "_received", "_until", "ended")
+
     def __init__(self, receive: Receive, headers: Mapping[bytes, bytes], limits: Limits, *, may_have: bool) -> None:
         self._receive = receive
+        self._leaving: asyncio.Task[None] | None = None
+        self._kept: bytes | None = None
+        self.ended = not may_have
+        if self.ended:
+            self._kept = b""
+            return
         self._limits = limits
         self._kind = headers.get(b"content-type", b"")
         self._length = _number(headers.get(b"content-length"))
-        self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + limits.body_s if may_have else 0.0
+        self._until = asyncio.get_running_loop().time() + limits.body_s
         self._received = 0
-        self._kept: bytes | None = None if may_have else b""
-        self._leaving: asyncio.Task[None] | None = None
-        self.ended = not may_have
 
     @property
     def is_read_before(self) -> bool:
@@ -53,7 +57,7 @@ class Body:
 
     def check_length(self) -> None:
         """413 for one that says itself that it is too large."""
-        if self._length > self._limits.body_bytes:
+        if not self.ended and self._length > self._limits.body_bytes:
             raise _too_large(self._limits)
 
     async def read(self, held: Held) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from contextvars import ContextVar
 
 HEADER = "x-request-id"
@@ -16,4 +16,4 @@ def accepted(given: bytes | None) -> str:
     """The id that a caller gave, if it is printable ASCII without quotes and of a decent length; else a new one."""
     if given is not None and _PRINTABLE.fullmatch(given):
         return given.decode("ascii")
-    return secrets.token_hex(16)
+    return f"{random.getrandbits(128):032x}"

@@ -74,9 +74,13 @@ class Admission:
         elif self._turn_began < self._long_since:
             self._long_since = self._turn_began
 
-    async def enter(self) -> bool:
+    def enters(self) -> bool:
+        """A turn at once, which ``leave`` ends, if there is one."""
+        return self._turns.try_take()
+
+    async def enters_later(self) -> bool:
         """A turn, which ``leave`` ends; False where none came in time."""
-        return self._turns.try_take() or await self._turns.take(min(self._wait_s, deadline.left()))
+        return await self._turns.take(min(self._wait_s, deadline.left()))
 
     def leave(self) -> None:
         """The turn is over."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from starlette.exceptions import HTTPException
@@ -58,94 +58,98 @@ class Requests:
             await _turn_away(send)
             return
         at_hand, token = deadline.begin(deadline.asked(headers.get(_DEADLINE), self.limits.seconds))
-        body = Body(receive, headers, self.limits, may_have=_may_have_body(scope, headers))
-        exchange = _Exchange(scope, body, send, at_hand)
+        exchange = _Exchange(scope, Body(receive, headers, self.limits, may_have=_may_have_body(scope, headers)), send)
         try:
             if health:  # asked all the time: nobody's trace, and never turned away
                 with telemetry.untraced():
-                    await self._within(exchange)
-            else:
-                await self._taken(exchange, headers)
+                    await self._worked_on(exchange, at_hand)
+            elif await self._received(exchange):
+                await self._taken(exchange, headers, at_hand)
         finally:
             exchange.close()
             deadline.end(token)
 
-    async def _taken(self, exchange: _Exchange, headers: Mapping[bytes, bytes]) -> None:
+    async def _received(self, exchange: _Exchange) -> bool:
+        """Whether it may be worked on: its URL and its body can be read. If not, it is answered."""
+        scope, body = exchange.scope, exchange.body
+        if body.ended and b"%" not in scope["raw_path"] and b"%" not in scope["query_string"]:
+            return True
         try:
-            _check_url(exchange.scope)
-            exchange.body.check_length()
-            if exchange.body.is_read_before:
-                await exchange.body.read(self._held)
+            _check_url(scope)
+            body.check_length()
+            if body.is_read_before:
+                await body.read(self._held)
         except HTTPException as error:
-            await refused(error)(exchange.scope, exchange.body, exchange.send)
-            return
+            await refused(error)(scope, body, exchange.send)
+            return False
         except ClientGoneError:
-            return
+            return False
+        return True
+
+    async def _taken(self, exchange: _Exchange, headers: Mapping[bytes, bytes], at_hand: deadline.Deadline) -> None:
         if deadline.left() <= 0:
             await exchange.too_late(0.0)
             return
-        if not await self._admission.enter():
+        if not (self._admission.enters() or await self._admission.enters_later()):
             await _turn_away(exchange.send)
             return
         try:
             scope = exchange.scope
             with telemetry.span(
                 span_name(scope["method"]), "server", _asked(scope), telemetry.joining(headers)
-            ) as span:
-                exchange.span = span
+            ) as exchange.span:
                 try:
-                    await self._within(exchange)
+                    await self._worked_on(exchange, at_hand)
                 finally:
-                    _name(span, scope)
+                    _name(exchange.span, scope)
         except Exception as error:  # noqa: BLE001 - the outermost of the application: nobody else would answer
             await exchange.fail(error)
         finally:
             self._admission.leave()
 
-    async def _within(self, exchange: _Exchange) -> None:
+    async def _worked_on(self, exchange: _Exchange, at_hand: deadline.Deadline) -> None:
         """The application's answer, or 504; its work is cancelled when the deadline passes or the client has gone."""
-        seconds = deadline.left()
-        patience = exchange.begin()
+        seconds = exchange.begin(at_hand)
         try:
-            async with patience:
-                if self._bounds:
-                    with ExitStack() as held:
-                        for bound in self._bounds:
-                            held.enter_context(bound(seconds))
-                        await self.app(exchange.scope, exchange.body, exchange.send)
-                else:
-                    await self.app(exchange.scope, exchange.body, exchange.send)
-        except TimeoutError:
-            if not patience.expired():
-                raise
-            await exchange.too_late(seconds)
+            if not self._bounds:
+                await self.app(exchange.scope, exchange.body, exchange.send)
+                return
+            with ExitStack() as held:
+                for bound in self._bounds:
+                    held.enter_context(bound(seconds))
+                await self.app(exchange.scope, exchange.body, exchange.send)
         except asyncio.CancelledError:
-            if not exchange.left_by_client():
+            if not await exchange.was_cut_off(seconds):
                 raise
 
 
 class _Exchange:
-    """One request and its answer, as far as they have come."""
+    """One request and its answer, as far as they have come.
 
-    __slots__ = ("_begun", "_deadline", "_gone", "_patience", "_send", "_task", "_timer", "body", "scope", "span")
+    One timer looks at it, first when it is old enough to ask whether its client is still there: most never are.
+    """
 
-    def __init__(self, scope: Scope, body: Body, send: Send, at_hand: deadline.Deadline) -> None:
+    __slots__ = ("_begun", "_cut", "_deadline", "_done", "_send", "_task", "_timer", "_watch", "body", "scope", "span")
+
+    def __init__(self, scope: Scope, body: Body, send: Send) -> None:
         self.scope = scope
         self.body = body
         self.span: Span | None = None
         self._send = send
-        self._deadline = at_hand
-        self._begun = self._gone = False
-        self._patience: asyncio.Timeout | None = None
+        self._begun = self._done = False
+        self._cut: Literal["", "late", "left"] = ""
         self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
 
-    def begin(self) -> asyncio.Timeout:
-        """From now on the application works on it; the time it has."""
+    def begin(self, at_hand: deadline.Deadline) -> float:
+        """From now on the application works on it; the seconds it has."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._deadline = at_hand
         self._task = asyncio.current_task()
-        self._patience = asyncio.timeout_at(self._deadline.ends_at)
-        self._look_later()
-        return self._patience
+        self._timer = loop.call_at(min(at_hand.ends_at, now + WATCHED_AFTER_S), self._look)
+        return at_hand.ends_at - now
 
     async def send(self, message: Message) -> None:
         """Sends, and tells the span. Once all is sent nobody waits any more: what is still done has its own time."""
@@ -155,14 +159,15 @@ class _Exchange:
                 self.span.set_attribute("http.response.status_code", message["status"])
                 message["headers"] = [*message.get("headers", ()), *self.span.answer()]
         elif not message.get("more_body", False):
-            self._finish()
+            self._done = True
+            if self._task is not None:
+                self._deadline.ends_at = asyncio.get_running_loop().time() + AFTERWARDS_S
         await self._send(message)
 
     async def fail(self, error: Exception) -> None:
         """500, unless the answer has begun."""
-        answer = broken(error, self.scope["path"]) if not self._begun else None
-        if answer is not None:
-            await answer(self.scope, self.body, self.send)
+        if not self._begun:
+            await broken(error, self.scope["path"])(self.scope, self.body, self.send)
 
     async def too_late(self, seconds: float) -> None:
         """504, unless the answer has begun."""
@@ -171,43 +176,44 @@ class _Exchange:
             answer = problem(504, "The deadline passed", f"There was no answer within {seconds:g} s.")
             await answer(self.scope, self.body, self.send)
 
-    def left_by_client(self) -> bool:
-        """Whether the work was cancelled because nobody waits for it; if so it is over."""
-        if self._gone and self._task is not None:
+    async def was_cut_off(self, seconds: float) -> bool:
+        """Whether it was cancelled from here, and is over with that; who waited too long is told."""
+        if not self._cut or self._task is None:
+            return False
+        self._task.uncancel()
+        if self._cut == "late":
+            await self.too_late(seconds)
+        else:
             log.info("client has gone", extra={"path": self.scope["path"]})
-            self._task.uncancel()
-        return self._gone
+        return True
 
     def close(self) -> None:
         """Nobody looks any more."""
         if self._timer is not None:
             self._timer.cancel()
-        self.body.close()
-
-    def _finish(self) -> None:
-        if self._patience is None or self._task is None:
-            return
-        ends_at = asyncio.get_running_loop().time() + AFTERWARDS_S
-        self._deadline.ends_at = ends_at
-        if not self._patience.expired():
-            self._patience.reschedule(ends_at)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._task = None
-
-    def _look_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER_S, self._look)
+        if self._watch is not None:
+            self._watch.cancel()
+            self.body.close()
 
     def _look(self) -> None:
-        if self.body.ended:
-            self._timer = asyncio.create_task(self._watch())
-        else:
-            self._look_later()
+        loop = asyncio.get_running_loop()
+        now, ends_at = loop.time(), self._deadline.ends_at
+        if now >= ends_at:
+            self._cut_off("late")
+            return
+        if self._watch is None and self.body.ended and not self._done:
+            self._watch = asyncio.create_task(self._watched())
+        again = ends_at if self.body.ended else min(ends_at, now + WATCHED_AFTER_S)
+        self._timer = loop.call_at(again, self._look)
 
-    async def _watch(self) -> None:
+    async def _watched(self) -> None:
         await self.body.gone()
-        if self._task is not None:
-            self._gone = True
+        if not self._done:
+            self._cut_off("left")
+
+    def _cut_off(self, why: Literal["late", "left"]) -> None:
+        if not self._cut and self._task is not None:
+            self._cut = why
             self._task.cancel()
 
 
@@ -230,11 +236,8 @@ def _may_have_body(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
 
 def _check_url(scope: Scope) -> None:
     """400 for a URL that is not text: it would reach the application as something else than was sent."""
-    path, query = scope.get("raw_path") or b"", scope["query_string"]
-    if b"%" not in path and b"%" not in query:
-        return
     try:
-        text = unquote_to_bytes(path).decode() + unquote_to_bytes(query).decode()
+        text = unquote_to_bytes(scope["raw_path"]).decode() + unquote_to_bytes(scope["query_string"]).decode()
     except UnicodeDecodeError as exc:
         raise HTTPException(400, "The URL is not UTF-8.") from exc
     if "\0" in text:
