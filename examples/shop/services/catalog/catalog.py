@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
+from greenfield_kit.documented import answers
 from greenfield_kit.http import CalleeError
 
 service = Service("catalog")
@@ -38,7 +39,7 @@ class Product(BaseModel):
 Products = RootModel[list[Product]]
 
 
-@app.get("/api/catalog")
+@app.get("/api/catalog", responses=answers(502))
 async def browse() -> list[Product]:
     """Everything, by name."""
 
@@ -49,7 +50,7 @@ async def browse() -> list[Product]:
     return found.root if found else []
 
 
-@app.get("/api/catalog/{sku}")
+@app.get("/api/catalog/{sku}", responses=answers(404, 502))
 async def product(sku: str, afterwards: BackgroundTasks) -> Product:
     """One product. A fresh offer is told to the world, once the customer has the answer."""
 
