@@ -1,0 +1,187 @@
+"""Reads the stores of the shop as they are: with the identities of its services, by the drivers alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import psycopg
+import pymongo
+import pymysql
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+from benchmarks.faults.facts import Document, Event, Facts, Invoice, Item, Notification, Place, Placed, Purchase, Told
+from benchmarks.running import Running
+
+ANSWER_S = 10.0
+CONSUMED = {"orders": "invoicer", "events": "projector", "notifications": "notifier"}
+Wiring = Mapping[str, str]
+Message = tuple[Place, dict[str, Any]]
+
+
+def wiring(platform: Running, service: str) -> Wiring:
+    """The environment of a service, secrets included."""
+    words = shlex.split(platform.greenfield("env", service, "--reveal"))
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+class Stores:
+    """The stores of a running shop, read-only. Each question is asked anew: a store may have died since the last."""
+
+    def __init__(self, platform: Running) -> None:
+        self._storefront = wiring(platform, "storefront")
+        self._consumers = {topic: wiring(platform, service) for topic, service in CONSUMED.items()}
+
+    def facts(self, placed: Collection[Placed]) -> Facts:
+        """All that the stores hold of these customers."""
+        customers = {each.customer for each in placed}
+        purchases = [each for each in self._purchases() if each.customer in customers]
+        orders = [each for each in told(self._topic("orders")) if each.customer in customers]
+        invoices = [each for each in self._invoices() if each.customer in customers]
+        rows: tuple[Placed | Purchase | Told | Invoice, ...] = (*placed, *purchases, *orders, *invoices)
+        ours = {each.order for each in rows}
+        return Facts(
+            placed=tuple(placed),
+            purchases=tuple(purchases),
+            orders=tuple(orders),
+            invoices=tuple(invoices),
+            events=tuple(each for each in events(self._topic("events")) if each.subject in ours),
+            documents=tuple(each for each in self._documents() if each.subject in ours),
+            notifications=tuple(
+                each for each in notifications(self._topic("notifications")) if each.customer in customers
+            ),
+        )
+
+    def behind(self) -> int:
+        """How many messages the consumers have not taken yet."""
+        return sum(behind(self._consumers[topic], topic) for topic in CONSUMED)
+
+    def _purchases(self) -> list[Purchase]:
+        with closing(psycopg.connect(self._storefront["PURCHASES_URL"], connect_timeout=int(ANSWER_S))) as session:
+            rows = session.execute("select id, customer, sku, quantity, total from purchase").fetchall()
+        return [Purchase(str(order), customer, Item(sku, many), total) for order, customer, sku, many, total in rows]
+
+    def _invoices(self) -> list[Invoice]:
+        with closing(mysql(self._storefront["INVOICES_URL"])) as session, session.cursor() as cursor:
+            cursor.execute("select number, order_id, customer, total from invoice order by number")
+            return [Invoice(*row) for row in cursor.fetchall()]
+
+    def _documents(self) -> list[Document]:
+        patience = int(ANSWER_S * 1000)
+        url = self._storefront["ACTIVITY_URL"]
+        with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=patience, retryReads=False) as client:
+            found = client.get_default_database()["happening"].find({}, {"type": 1, "subject": 1})
+            return [Document(str(row["_id"]), row["type"], row["subject"]) for row in found]
+
+    def _topic(self, name: str) -> Iterator[Message]:
+        return messages(self._consumers[name], name)
+
+
+def told(found: Iterator[Message]) -> list[Told]:
+    """Messages of the topic of orders."""
+    return [Told(at, value["id"], value["customer"], value["total"]) for at, value in found]
+
+
+def events(found: Iterator[Message]) -> list[Event]:
+    """Messages of the topic of events."""
+    return [Event(at, value["id"], value["type"], value["subject"]) for at, value in found]
+
+
+def notifications(found: Iterator[Message]) -> list[Notification]:
+    """Messages of the topic of notifications."""
+    return [
+        Notification(at, value["order"], value["customer"], value["invoice"], value["total"]) for at, value in found
+    ]
+
+
+def mysql(url: str) -> pymysql.Connection:
+    """A session by a wiring's URL alone."""
+    parts = urlsplit(url)
+    tls: dict[str, Any] = dict(parse_qsl(parts.query))
+    tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
+    return pymysql.connect(
+        host=str(parts.hostname),
+        port=int(parts.port or 0),
+        user=parts.username,
+        database=parts.path[1:],
+        connect_timeout=ANSWER_S,
+        read_timeout=ANSWER_S,
+        **tls,
+    )
+
+
+def messages(wires: Wiring, topic: str) -> Iterator[Message]:
+    """Every message of a topic that is JSON, by partition and offset; nothing is committed."""
+    with closing(_consumer(wires, topic)) as consumer:
+        ends = _ends(consumer, wires, topic)
+        left = {partition for partition, end in ends.items() if end}
+        consumer.assign([TopicPartition(_name(wires, topic), partition, OFFSET_BEGINNING) for partition in left])
+        found: list[Message] = []
+        while left:
+            batch = consumer.consume(1000, ANSWER_S)
+            if not batch:
+                raise TimeoutError(f"{topic}: no message within {ANSWER_S:g} s, and {left} are not at their end")
+            for message in batch:
+                if message.error():
+                    raise RuntimeError(f"{topic}: {message.error()}")
+                place = Place(message.partition(), message.offset())
+                if (value := _value(message.value())) is not None:
+                    found.append((place, value))
+                if place.offset + 1 >= ends[place.partition]:
+                    left.discard(place.partition)
+    yield from sorted(found, key=lambda each: (each[0].partition, each[0].offset))
+
+
+def behind(wires: Wiring, topic: str) -> int:
+    """How many messages of a topic the group of its service has not committed."""
+    with closing(_consumer(wires, topic)) as consumer:
+        ends = _ends(consumer, wires, topic)
+        asked = [TopicPartition(_name(wires, topic), partition) for partition in ends]
+        committed = consumer.committed(asked, timeout=ANSWER_S)
+    return sum(ends[each.partition] - max(0, each.offset) for each in committed)
+
+
+def _consumer(wires: Wiring, topic: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": _part(wires, topic, "BOOTSTRAP_SERVERS"),
+            "security.protocol": "ssl",
+            "ssl.ca.location": _part(wires, topic, "TLS_CA"),
+            "ssl.certificate.location": _part(wires, topic, "TLS_CERT"),
+            "ssl.key.location": _part(wires, topic, "TLS_KEY"),
+            "group.id": _part(wires, topic, "GROUP"),
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+    )
+
+
+def _ends(consumer: Consumer, wires: Wiring, topic: str) -> dict[int, int]:
+    """The offset after the last message of each partition."""
+    name = _name(wires, topic)
+    partitions = consumer.list_topics(name, timeout=ANSWER_S).topics[name].partitions
+    return {
+        number: int(consumer.get_watermark_offsets(TopicPartition(name, number), timeout=ANSWER_S)[1])
+        for number in partitions
+    }
+
+
+def _name(wires: Wiring, topic: str) -> str:
+    return _part(wires, topic, "TOPIC")
+
+
+def _part(wires: Wiring, topic: str, part: str) -> str:
+    return wires[f"{topic.replace('-', '_').upper()}_{part}"]
+
+
+def _value(raw: bytes | None) -> dict[str, Any] | None:
+    """A message as JSON; None for whatever else was put there to be refused."""
+    try:
+        value = json.loads(raw or b"")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
