@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from greenfield_kit.cache import Cache
     from greenfield_kit.consumer import Handler
     from greenfield_kit.http import Client
+    from greenfield_kit.outbox import Outbox
+    from greenfield_kit.relay import Relay
     from greenfield_kit.topic import Topic
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
@@ -43,6 +45,7 @@ class Service:
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
         self._handlers: list[tuple[str, Handler]] = []
+        self._relays: list[Relay] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -93,6 +96,19 @@ class Service:
         self._keep(name, topic.check, topic.close, needed)
         return topic
 
+    def outbox(self, name: str, database: AsyncEngine, *, relay: bool = True) -> Outbox:
+        """Messages for a topic, written in transactions of ``database``; ready without Kafka.
+
+        They are published by one of all processes that ``relay``.
+        """
+        from greenfield_kit.outbox import Outbox as Made
+        from greenfield_kit.relay import Relay as Relaying
+
+        outbox = Made(name)
+        if relay:
+            self._relays.append(Relaying(outbox, database))
+        return outbox
+
     def http(self, name: str) -> Client:
         """Another service to call; not part of readiness, or one that falls would take its callers along."""
         from greenfield_kit.http import Client as Made
@@ -141,6 +157,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
+            for relay in self._relays:
+                await stack.enter_async_context(relay.running())
             if self._handlers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})

@@ -1,35 +1,33 @@
-"""Counters, histograms and gauges. They cost next to nothing where nothing is measured, which is everywhere so far."""
+"""Metrics of a service; nothing measures yet, and what is told here costs next to nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-Read = Callable[[], Iterable[tuple[float, Mapping[str, str]]]]
+Attributes = Mapping[str, str]
+Read = Callable[[], Iterable[tuple[float, Attributes]]]
 
 
-class Counter:
-    """Something that is added up."""
+class Instrument:
+    """Something that is counted or measured."""
 
-    def add(self, amount: float, attributes: Mapping[str, str]) -> None:
-        """So much more of it."""
+    def add(self, amount: float, attributes: Attributes | None = None) -> None:
+        """Counts."""
 
-
-class Histogram:
-    """Something whose spread is of interest."""
-
-    def record(self, value: float, attributes: Mapping[str, str]) -> None:
-        """One value of it."""
+    def record(self, value: float, attributes: Attributes | None = None) -> None:
+        """Measures."""
 
 
-def counter(name: str, unit: str, description: str) -> Counter:  # noqa: ARG001
-    """A counter."""
-    return Counter()
+def counter(name: str, unit: str, description: str) -> Instrument:  # noqa: ARG001
+    """What only grows."""
+    return Instrument()
 
 
-def histogram(name: str, unit: str, description: str) -> Histogram:  # noqa: ARG001
-    """A histogram."""
-    return Histogram()
+def histogram(name: str, unit: str, description: str) -> Instrument:  # noqa: ARG001
+    """How values are spread."""
+    return Instrument()
 
 
-def gauge(name: str, unit: str, description: str, read: Read) -> None:
-    """A gauge, read when it is asked for."""
+def gauge(name: str, unit: str, description: str, read: Read) -> Instrument:  # noqa: ARG001
+    """What is read when somebody looks."""
+    return Instrument()
