@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from benchmarks.cli import SHOP
 from benchmarks.faults.customers import Manner
-from benchmarks.faults.killer import Habit
+from benchmarks.faults.killer import Habit, Killer
 from benchmarks.faults.run import Outcome, run
 from benchmarks.result import Result
 from benchmarks.running import Running, copied
@@ -28,9 +28,11 @@ def measure() -> Iterator[Result]:
     """Ten thousand orders; each figure but the counts must be nothing."""
     with copied(SHOP.parent) as platform:
         platform.greenfield("up", "-d")
-        habit = Habit(victims(platform), seed())
-        yield Result("faults", f"seed ({SEED})", habit.seed, "")
-        yield from told(run(platform, habit, Manner(), ORDERS))
+        killer = Killer(platform, Habit(victims(platform), seed()))
+        yield Result("faults", f"seed ({SEED})", killer.habit.seed, "")
+        outcome = run(platform, killer, Manner(), ORDERS)
+        yield Result("faults", "kills", killer.killed.total(), "processes")
+        yield from told(outcome)
 
 
 def seed() -> int:
@@ -48,7 +50,6 @@ def told(outcome: Outcome) -> Iterator[Result]:
     kinds = Counter[str](violation.kind for violation in outcome.violations)
     yield Result("faults", "acknowledged orders", outcome.till.acknowledged, "orders", ORDERS, at_least=True)
     yield Result("faults", "orders that nobody answered", outcome.till.refused.total(), "orders")
-    yield Result("faults", "kills", sum(outcome.killed.values()), "processes")
     yield Result("faults", "seconds of orders", outcome.seconds, "s")
     yield Result("faults", "seconds until all had come to its end", outcome.settled_s, "s")
     for kind in KINDS:

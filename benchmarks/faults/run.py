@@ -1,11 +1,13 @@
-"""One fault run: customers and a killer at the same time, then quiet, then the verdict."""
+"""One run: customers place orders while something is done to the platform; then quiet, then the verdict."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import psycopg
@@ -16,12 +18,13 @@ from confluent_kafka import KafkaException
 from benchmarks.faults.customers import Manner, Till, crowd, gateway
 from benchmarks.faults.facts import Facts
 from benchmarks.faults.judge import Violation, judge
-from benchmarks.faults.killer import Habit, Killer
 from benchmarks.faults.stores import Stores
 from benchmarks.running import Running
 
 LOOK_S, STILL_S = 1.0, 45.0
 UNREADABLE = (OSError, RuntimeError, psycopg.Error, pymysql.Error, pymongo.errors.PyMongoError, KafkaException)
+Act = Callable[[threading.Event], object]
+"""What is done meanwhile: returns when it is over, or soon after the event is set."""
 
 
 @dataclass(frozen=True)
@@ -29,31 +32,27 @@ class Outcome:
     """What a run came to."""
 
     till: Till
-    killed: dict[str, int]
     violations: list[Violation]
-    facts: Facts
     seconds: float
+    """Of orders."""
     settled_s: float
+    """From the last order on, until everything had come to its end."""
 
 
-def run(platform: Running, habit: Habit, manner: Manner, orders: int) -> Outcome:
-    """Customers place orders while the killer is at work, until both are done: it, and ``orders`` acknowledged."""
-    stores = Stores(platform)
-    till, killer = Till(), Killer(platform, habit)
-    endless = habit.rounds == 0
-
-    def done() -> bool:
-        return till.acknowledged >= orders and (endless or killer.over)
-
+def run(platform: Running, act: Act, manner: Manner, orders: int | None = None) -> Outcome:
+    """Customers place orders until so many are acknowledged, or for as long as the act takes."""
+    stores, till, stopped = Stores(platform), Till(), threading.Event()
     begin = time.monotonic()
-    killer.start()
-    try:
-        _serve(platform, manner, till, done)
-    finally:
-        killer.stop()
+    with ThreadPoolExecutor(1) as stage:
+        acting = stage.submit(act, stopped)
+        try:
+            _serve(platform, manner, till, lambda: acting.done() if orders is None else till.acknowledged >= orders)
+        finally:
+            stopped.set()
+        acting.result()
     placed = time.monotonic()
     facts = settled(stores, till)
-    return Outcome(till, dict(killer.killed), judge(facts), facts, placed - begin, time.monotonic() - placed)
+    return Outcome(till, judge(facts), placed - begin, time.monotonic() - placed)
 
 
 def _serve(platform: Running, manner: Manner, till: Till, done: Callable[[], bool]) -> None:
