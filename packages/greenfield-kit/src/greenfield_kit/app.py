@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from greenfield_kit.consumer import Handler
     from greenfield_kit.http import Client
     from greenfield_kit.outbox import Outbox
-    from greenfield_kit.relay import Relay
     from greenfield_kit.topic import Topic
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
@@ -45,7 +44,7 @@ class Service:
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
         self._handlers: list[tuple[str, Handler]] = []
-        self._relays: list[Relay] = []
+        self._alongside: list[Callable[[], AbstractAsyncContextManager[object]]] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -106,7 +105,7 @@ class Service:
 
         outbox = Made(name)
         if relay:
-            self._relays.append(Relaying(outbox, database))
+            self.alongside(Relaying(outbox, database).running)
         return outbox
 
     def http(self, name: str) -> Client:
@@ -116,6 +115,10 @@ class Service:
         client = Made(name)
         self._closes.append(client.close)
         return client
+
+    def alongside(self, running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        """Work of the service's own while it runs: entered before the first request, left before connections close."""
+        self._alongside.append(running)
 
     def consume(self, name: str) -> Callable[[Taken], Taken]:
         """Decorates ``async def handle(value: bytes, headers: dict[str, str])``: called for each message, in order.
@@ -157,8 +160,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
-            for relay in self._relays:
-                await stack.enter_async_context(relay.running())
+            for running in self._alongside:
+                await stack.enter_async_context(running())
             if self._handlers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})
