@@ -102,7 +102,7 @@ def mysql(url: str) -> pymysql.Connection:
     """A session by a wiring's URL alone."""
     parts = urlsplit(url)
     tls: dict[str, Any] = dict(parse_qsl(parts.query))
-    tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
+    tls["ssl_verify_cert"] = tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
     return pymysql.connect(
         host=str(parts.hostname),
         port=int(parts.port or 0),
