@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from pydantic import BaseModel
 from sqlalchemy import text
 
@@ -12,15 +10,14 @@ from greenfield_kit.cloudevents import CloudEvent
 
 service = Service("invoicer")
 invoices = service.mysql("invoices")
-events = service.topic("events")
-notifications = service.topic("notifications")
+events = service.outbox("events", invoices)
+notifications = service.outbox("notifications", invoices)
 app = service.app()
 
 WRITE = text(
-    "insert into invoice (order_id, customer, total, written_at) values (:id, :customer, :total, utc_timestamp(6)) "
-    "on duplicate key update order_id = order_id"
+    "insert into invoice (order_id, customer, total, written_at) values (:id, :customer, :total, utc_timestamp(6))"
 )
-WRITTEN = text("select number, written_at from invoice where order_id = :id")
+WRITTEN = text("select number from invoice where order_id = :id")
 
 
 class Order(BaseModel):
@@ -42,19 +39,19 @@ class Notification(BaseModel):
 
 @service.consume("orders")
 async def invoice(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
-    """One order."""
+    """One order: the invoice, and with it what the world and the customer are to hear."""
     order = Order.model_validate_json(value)
     async with invoices.begin() as connection:
-        await connection.execute(WRITE, order.model_dump())
-        written = (await connection.execute(WRITTEN, {"id": order.id})).one()
-    event = CloudEvent(
-        id=f"invoice-{written.number}",
-        source="invoicer",
-        type="invoice.written",
-        subject=order.id,
-        time=written.written_at.replace(tzinfo=UTC),
-        data={"invoice": written.number, "total": order.total},
-    )
-    await events.publish(order.id, event.encoded())
-    told = Notification(order=order.id, customer=order.customer, invoice=written.number, total=order.total)
-    await notifications.publish(order.id, told.model_dump_json().encode())
+        if (await connection.execute(WRITTEN, {"id": order.id})).first():
+            return
+        number = (await connection.execute(WRITE, order.model_dump())).lastrowid
+        event = CloudEvent(
+            id=f"invoice-{number}",
+            source="invoicer",
+            type="invoice.written",
+            subject=order.id,
+            data={"invoice": number, "total": order.total},
+        )
+        await events.add(connection, order.id, event.encoded())
+        told = Notification(order=order.id, customer=order.customer, invoice=number, total=order.total)
+        await notifications.add(connection, order.customer, told.model_dump_json().encode())
