@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,8 +17,9 @@ from greenfield.model.plan import Plan
 from greenfield.targets.kubernetes.objects import unsealed
 from greenfield.targets.kubernetes.sealing import Sealed, is_secret, sealed_secret, wanted
 from support.control_plane import Cluster
+from support.hardening import checks, guidance, trivy
 from support.platform import wait_for
-from support.scanners import Finding, checkov, kube_score, written
+from support.scanners import Finding, checkov, kube_score, kubesec, written
 from support.shop_on_cluster import CATALOGUE, Shop
 
 ARGUED = Path(__file__).parents[2] / "docs" / "scanners.yaml"
@@ -40,9 +42,12 @@ def words(secret: Mapping[str, Any]) -> Sealed:
 @pytest.fixture(scope="module")
 def findings(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
     """What they find, all platforms together; only a finding's object is told, not its platform."""
-    folder = tmp_path_factory.mktemp("scanned")
-    files = [written(folder / name, list(manifests)) for name, manifests in platforms()]
-    return checkov(folder) | {each for one in files for each in kube_score(one)}
+    folder, aside = tmp_path_factory.mktemp("scanned"), tmp_path_factory.mktemp("aside")
+    everything = {name: list(manifests) for name, manifests in platforms()}
+    files = [written(folder / name, manifests) for name, manifests in everything.items()]
+    found = checkov(folder) | {each for one in files for each in kube_score(one)}
+    flat = list({json.dumps(each): each for manifests in everything.values() for each in manifests}.values())
+    return found | set(kubesec(aside, flat)) | set(trivy(aside, flat))
 
 
 def meets(finding: Finding, line: Mapping[str, str]) -> bool:
@@ -69,6 +74,15 @@ def test_the_scanners_find_what_is_careless(tmp_path: Path) -> None:
     files = written(tmp_path / "careless", [pod])
     assert Finding("checkov", "CKV_K8S_16", "Pod/careless") in checkov(tmp_path)
     assert Finding("kube-score", "container-image-tag", "Pod/careless") in set(kube_score(files))
+    assert Finding("kubesec", "Privileged", "Pod/careless") in set(kubesec(tmp_path, [pod]))
+    assert Finding("trivy", "KSV017", "Pod/careless") in set(trivy(tmp_path, [pod]))
+
+
+@pytest.mark.cluster
+def test_the_hardening_guidance_of_nsa_and_cisa_is_among_the_checks() -> None:
+    """Every check that it names of manifests is run; those of a control plane's own flags are its owner's."""
+    assert guidance() - {each.number for each in checks().values()} == set()
+    assert len(guidance()) > 10
 
 
 def test_the_servers_own_admission_lets_every_pod_in(cluster: Cluster) -> None:

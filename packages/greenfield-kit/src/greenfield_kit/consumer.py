@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
-from greenfield_kit import telemetry
+from greenfield_kit import conventions, telemetry
 from greenfield_kit.connections import Wiring, kafka
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ async def consume(subscription: Subscription, handler: Handler) -> None:
     """Gives each message of a subscription to the handler, one after the other, until it is closed."""
     async for message in subscription.messages():
         headers = headers_of(message)
-        facts = {"messaging.system": "kafka", "messaging.destination.name": message.topic() or ""}
-        facts |= {"messaging.operation.type": "process", "messaging.consumer.group.name": subscription.group}
+        facts = conventions.process(message, subscription.group)
         with telemetry.span(f"process {message.topic()}", "consumer", facts, headers):
             await _handle(subscription.name, handler, message.value() or b"", headers)
 

@@ -101,7 +101,7 @@ def deploy(options: Options, access: Access, **wishes: Any) -> None:
 
     within = _timeout(wishes["timeout"])
     wanted = rendered(options)
-    for warning in (*wanted.planned.plan.warnings, *wanted.planned.plan.refusals):
+    for warning in wanted.planned.plan.warnings:
         say(f"{click.style('warning', fg='yellow')}: {warning}")
     with Shown(as_json=options.json) as screen:
         closing = asyncio.run(_deploy(access, wanted, wishes, within, screen))

@@ -192,10 +192,10 @@ def _become(wiring: Wiring, command: Iterable[str]) -> NoReturn:
         os.chdir(wiring.process.cwd)
         os.execvpe(words[0], words, environment)  # noqa: S606
     except OSError as exc:
-        raise _CommandError(f"{words[0]} cannot be run: {exc.strerror}.", hint="see PATH: greenfield env") from exc
+        raise CommandError(f"{words[0]} cannot be run: {exc.strerror}.", hint="see PATH: greenfield env") from exc
 
 
-class _CommandError(GreenfieldError):
-    """The command of `run` is not there."""
+class CommandError(GreenfieldError):
+    """The command that was to be run is not there."""
 
     exit_code = 127  # as a shell says it

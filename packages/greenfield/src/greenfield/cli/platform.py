@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -44,7 +44,18 @@ def up(options: Options, detach: bool, new_ports: bool) -> None:
 
     Ctrl-C stops it in order, a second one at once; with -d it runs on until `greenfield down`.
     """
-    _interrupt_on(signal.SIGTERM, signal.SIGHUP)
+    bring(options, detach=detach, new_ports=new_ports)
+
+
+def bring(
+    options: Options,
+    *,
+    detach: bool,
+    new_ports: bool = False,
+    first_of_all: Callable[[Compiled], None] = lambda _: None,
+) -> None:
+    """What `up` does. ``first_of_all`` is done before anything is claimed, while nobody else changes this platform."""
+    interrupt_on(signal.SIGTERM, signal.SIGHUP)
     paths = paths_of(options)
     first = compiled(options, load(paths.state).scale)  # on an invalid file nothing is made, and nobody waited for
     try:
@@ -53,6 +64,7 @@ def up(options: Options, detach: bool, new_ports: bool) -> None:
             with locked(paths) as waited:
                 wanted = compiled(options, load(paths.state).scale) if waited else first
                 session = Session(paths, screen, fresh=_is_fresh(paths, wanted))
+                first_of_all(wanted)
                 graph, _, site = prepared_site(wanted, paths, running=not session.fresh, new_ports=new_ports)
                 stack.enter_context(session.minding_signals())
                 closing = session.reconcile(graph)
@@ -60,14 +72,14 @@ def up(options: Options, detach: bool, new_ports: bool) -> None:
             if not session.fresh:
                 screen.note(what_changed(graph.name, closing["changed"]))
             if not detach:
-                screen.note(_ready(closing["status"], paths, stop="Ctrl-C"))
+                screen.note(_ready(closing["status"], paths, stop="Ctrl-C", fresh=session.fresh))
                 session.attend(client.Supervisor(paths))
     except InterruptedSessionError as exc:
         _end(exc, options, paths)
     if options.json:
         emit_json(status_object(paths))
     elif detach:
-        emit(_ready(closing["status"], paths, stop="greenfield down"))
+        emit(_ready(closing["status"], paths, stop="greenfield down", fresh=session.fresh))
 
 
 def _is_fresh(paths: StatePaths, wanted: Compiled) -> bool:
@@ -107,8 +119,9 @@ def what_changed(name: str, changed: Mapping[str, Iterable[str]]) -> str:
     return f"{name} runs already; " + ("; ".join(parts) or "nothing to do")
 
 
-def _ready(status: Mapping[str, Any], paths: StatePaths, *, stop: str) -> str:
-    return "\n".join(line for line in (took(status, cores()), card(status, str(paths.logs), stop=stop)) if line)
+def _ready(status: Mapping[str, Any], paths: StatePaths, *, stop: str, fresh: bool) -> str:
+    begun = took(status, cores()) if fresh else ""
+    return "\n".join(line for line in (begun, card(status, str(paths.logs), stop=stop)) if line)
 
 
 def _end(interruption: InterruptedSessionError, options: Options, paths: StatePaths) -> None:
@@ -118,8 +131,8 @@ def _end(interruption: InterruptedSessionError, options: Options, paths: StatePa
     click.get_current_context().exit(interruption.exit_code)
 
 
-def _interrupt_on(*numbers: signal.Signals) -> None:
-    """Lets these end what is under way like Ctrl-C does."""
+def interrupt_on(*numbers: signal.Signals) -> None:
+    """Lets these end what is under way as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         raise KeyboardInterrupt
@@ -146,7 +159,7 @@ def down(options: Options, volumes: bool, yes: bool) -> None:
         with session.minding_signals():
             session.stop()
     if volumes:
-        _remove(paths)
+        remove(paths)
     if options.json:
         emit_json(status_object(paths))
     else:
@@ -168,7 +181,7 @@ def _confirm(paths: StatePaths) -> None:
         raise click.Abort
 
 
-def _remove(paths: StatePaths) -> None:
+def remove(paths: StatePaths) -> None:
     """Removes everything this platform keeps. Renamed first, so that a crash leaves all of it or none."""
     Ports(paths.home, cache_folder() / "ports.json").release()
     shutil.rmtree(paths.sockets, ignore_errors=True)

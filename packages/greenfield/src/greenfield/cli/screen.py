@@ -77,6 +77,25 @@ class JsonScreen:
         """Nothing."""
 
 
+class SilentScreen:
+    """Nothing: what happens meanwhile is on nobody's mind."""
+
+    def expect(self, graph: Graph) -> None:
+        """Nothing."""
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def status(self, status: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 class LineScreen:
     """One plain line for each change of a state, on stderr."""
 

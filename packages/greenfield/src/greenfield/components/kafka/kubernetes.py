@@ -43,6 +43,8 @@ _API = "kafka.strimzi.io/v1"
 _CONTROLLER, _REPLICATION, _AGENT, _METRICS = 9090, 9091, 8443, 9404
 _SERIES = "tcp-prometheus"  # the name of the port, in every pod of the operator
 _SCRATCH = "256Mi"
+# Of what the operator makes: KafkaResources.java, KafkaExporterResources.java
+_TAKEN = ("kafka", "kafka-bootstrap", "kafka-brokers", "entity-operator", "kafka-exporter")
 _LONGEST_POD = 63 - len("--999")  # of cluster and pool together: a pod's name is its host's, too
 _POOLS: Mapping[str, str] = {"broker,controller": "dual"}  # named by their role
 _POD_SECURITY: Mapping[str, Any] = {
@@ -56,7 +58,8 @@ _CONTAINER: Mapping[str, Any] = {"securityContext": {**pods.CONTAINER_SECURITY, 
 def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
     """The Service of all brokers, by which a client learns of each."""
     ports = {CLIENT_PORT: brokers.CLIENT_PORT}
-    return Door(brokers.bootstrap(resource.name), ports, _peer(resource), ports)
+    others = tuple(f"{resource.name}-{end}" for end in _TAKEN)
+    return Door(brokers.bootstrap(resource.name), ports, _peer(resource), ports, others=others)
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001

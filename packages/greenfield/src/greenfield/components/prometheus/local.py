@@ -38,7 +38,7 @@ _EVERY, _WITHIN = "5s", "4s"
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:  # noqa: ARG001
     """A port for its page, a certificate inside the platform, the program."""
-    yield PortClaim(web_port(resource), LOOPBACK, 9090)
+    yield PortClaim(web_port(resource), LOOPBACK, 9090, open="people look at its page here")
     yield LeafClaim(internal(resource.name), resource.name, resource.identity, authority="platform")
     yield ToolClaim(PROMETHEUS_SERVER)
 
