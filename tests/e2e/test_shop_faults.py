@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
-
 from benchmarks.faults import seed, victims
 from benchmarks.faults.customers import Manner
 from benchmarks.faults.killer import Habit, Killer
 from benchmarks.faults.run import run
 from benchmarks.running import Running
+
 from support.platform import Platform
 
 pytestmark = pytest.mark.e2e

@@ -109,7 +109,7 @@ class Relay:
 
 
 @functools.cache
-def _instruments() -> metrics.Instrument:
+def _instruments() -> metrics.Counter:
     """What is measured, once for a process."""
     shown = (
         ("outbox.waiting", "{message}", "Messages that wait to be published.", "waiting"),
