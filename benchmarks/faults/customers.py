@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from benchmarks.faults.facts import Item, Placed
+from benchmarks.faults.facts import Item, Placed, Reviewed
 from benchmarks.running import Running
 
-SKUS = ("aloe", "calathea", "fern", "ficus", "monstera", "moss", "pothos", "sansevieria")
+SKUS = ("aloe", "fern", "ficus", "monstera", "moss", "pothos")
+RATED, RATERS, RATING_S = "pothos", 2, 0.5  # so few opinions that each swing of theirs changes its price
 MOST = 100  # of one product in an order
 ANSWER_S = 10.0
 DISCOURAGED_S = 0.2  # after an order that was not taken
@@ -34,6 +35,7 @@ class Till:
     """What was placed so far, and what became of the orders that were not taken."""
 
     placed: list[Placed] = field(default_factory=list)
+    reviewed: list[Reviewed] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -66,6 +68,8 @@ async def crowd(client: httpx.AsyncClient, name: str, manner: Manner, till: Till
     async with asyncio.TaskGroup() as group:
         for number in range(manner.at_once):
             group.create_task(door(number))
+        for number in range(RATERS):
+            group.create_task(_rater(client, f"{name}-rater-{number}", till, done))
 
 
 async def _customer(
@@ -81,6 +85,21 @@ async def _customer(
         till.placed.append(Placed(customer, turn, item, order))
         taken += bool(order)
         await asyncio.sleep(manner.pause_s if order else DISCOURAGED_S)
+
+
+async def _rater(client: httpx.AsyncClient, customer: str, till: Till, done: Callable[[], bool]) -> None:
+    """Thinks well of a product and poorly of it, in turn."""
+    turn = 0
+    while not done():
+        stars = 1 + turn % 5
+        asked = {"sku": RATED, "stars": stars, "customer": customer}
+        try:
+            taken = (await client.post("/api/reviews", json=asked)).status_code == CREATED
+        except httpx.HTTPError:
+            taken = False
+        till.reviewed.append(Reviewed(customer, turn, stars, taken))
+        turn += 1
+        await asyncio.sleep(RATING_S)
 
 
 async def _place(client: httpx.AsyncClient, customer: str, item: Item, till: Till) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,16 @@ class Placed:
     turn: int
     item: Item
     order: str = ""
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a customer gave a product in ``turn``, after the answer to the turn before."""
+
+    customer: str
+    turn: int
+    stars: int
+    acknowledged: bool
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,7 @@ class Event:
     id: str
     type: str
     subject: str
+    data: Mapping[str, str | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,7 @@ class Facts:
     """Everything about some customers. Messages stand in the order of their places."""
 
     placed: tuple[Placed, ...] = ()
+    reviewed: tuple[Reviewed, ...] = ()
     purchases: tuple[Purchase, ...] = ()
     orders: tuple[Told, ...] = ()
     invoices: tuple[Invoice, ...] = ()

@@ -10,7 +10,8 @@ from typing import Literal, TypeVar
 
 from benchmarks.faults.facts import Facts, Invoice, Notification, Place, Purchase, Told
 
-WRITTEN = "invoice.written"
+WRITTEN, REVIEWED = "invoice.written", "review.written"
+PRICES = ("price.changed", "product.offered")
 Kind = Literal["lost", "doubled", "invented", "altered", "disordered"]
 Row = TypeVar("Row")
 Message = TypeVar("Message", Told, Notification)
@@ -26,7 +27,7 @@ class Violation:
 
 def judge(facts: Facts) -> list[Violation]:
     """Every violation. Repeats of a message are none: topics are at least once, effects are not."""
-    return [*judge_orders(facts), *judge_invoices(facts)]
+    return [*judge_orders(facts), *judge_invoices(facts), *judge_events(facts)]
 
 
 def judge_orders(facts: Facts) -> Iterator[Violation]:
@@ -52,19 +53,33 @@ def judge_invoices(facts: Facts) -> Iterator[Violation]:
     """From the invoice to those who are told of it."""
     invoiced = {invoice.order for invoice in facts.invoices}
     written = {event.id: event.subject for event in facts.events if event.type == WRITTEN}
-    kept = {document.id: document.subject for document in facts.documents if document.type == WRITTEN}
+    kept = [document.subject for document in facts.documents if document.type == WRITTEN]
     notified = {each.order for each in facts.notifications}
     yield from _each("lost", "an invoice without its event", invoiced - set(written.values()))
-    yield from _each("lost", "an event without its document", written.keys() - kept.keys())
     yield from _each("lost", "an invoice without its notification", invoiced - notified)
     yield from _each("invented", "an event without an invoice", set(written.values()) - invoiced)
-    yield from _each("invented", "a document without an event", kept.keys() - written.keys())
     yield from _each("invented", "a notification without an invoice", notified - invoiced)
     yield from _each("doubled", "one invoice, several events", _several(written.values()))
-    yield from _each("doubled", "one invoice, several documents", _several(kept.values()))
+    yield from _each("doubled", "one invoice, several documents", _several(kept))
     said = {(each.order, each.invoice) for each in facts.notifications}
     yield from _each("doubled", "one order, several notifications", _several(order for order, _ in said))
     yield from _order_of_notifications(facts)
+
+
+def judge_events(facts: Facts) -> Iterator[Violation]:
+    """What is told of reviews and prices, and what is kept of any event."""
+    told = {event.id: event for event in reversed(facts.events)}
+    kept = {document.id for document in facts.documents}
+    yield from _each("lost", "an event without its document", told.keys() - kept)
+    yield from _each("invented", "a document without an event", kept - told.keys())
+    once = [event for event in facts.events if told[event.id] is event]
+    for customer, turns in _by(facts.reviewed, lambda each: each.customer).items():
+        given = (each.data["stars"] for each in once if each.type == REVIEWED and each.data["customer"] == customer)
+        if missing := [turn for turn in turns if turn.acknowledged and turn.stars not in given]:
+            yield Violation("lost", f"{customer}: reviews that were not told in their turn, from {missing[0].turn} on")
+    for what, prices in _by(once, lambda each: f"{each.type} {each.subject}" if each.type in PRICES else "").items():
+        if what and any(one.data == other.data for one, other in itertools.pairwise(prices)):
+            yield Violation("disordered", f"{what}: one price twice in a row, and only news is told")
 
 
 def _altered(facts: Facts) -> Iterator[Violation]:

@@ -69,11 +69,11 @@ def settled(stores: Stores, till: Till) -> Facts:
     while time.monotonic() - moved < STILL_S:
         time.sleep(LOOK_S)
         try:
-            behind, found = stores.behind(), stores.facts(till.placed)
+            behind, found = stores.behind(), stores.facts(till.placed, till.reviewed)
         except UNREADABLE:
             continue  # it has not come back yet
         if found == facts and not behind and not any(each.kind == "lost" for each in judge(found)):
             return found
         if found != facts:
             facts, moved = found, time.monotonic()
-    return stores.facts(till.placed)
+    return stores.facts(till.placed, till.reviewed)

@@ -14,7 +14,20 @@ import pymongo
 import pymysql
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from benchmarks.faults.facts import Document, Event, Facts, Invoice, Item, Notification, Place, Placed, Purchase, Told
+from benchmarks.faults.facts import (
+    Document,
+    Event,
+    Facts,
+    Invoice,
+    Item,
+    Notification,
+    Place,
+    Placed,
+    Purchase,
+    Reviewed,
+    Told,
+)
+from benchmarks.faults.judge import PRICES
 from benchmarks.running import Running
 
 ANSWER_S = 10.0
@@ -36,21 +49,24 @@ class Stores:
         self._storefront = wiring(platform, "storefront")
         self._consumers = {topic: wiring(platform, service) for topic, service in CONSUMED.items()}
 
-    def facts(self, placed: Collection[Placed]) -> Facts:
-        """All that the stores hold of these customers."""
-        customers = {each.customer for each in placed}
+    def facts(self, placed: Collection[Placed], reviewed: Collection[Reviewed] = ()) -> Facts:
+        """All that the stores hold of these customers, and all that was told of prices."""
+        customers = {each.customer for each in placed} | {each.customer for each in reviewed}
         purchases = [each for each in self._purchases() if each.customer in customers]
         orders = [each for each in told(self._topic("orders")) if each.customer in customers]
         invoices = [each for each in self._invoices() if each.customer in customers]
         rows: tuple[Placed | Purchase | Told | Invoice, ...] = (*placed, *purchases, *orders, *invoices)
         ours = {each.order for each in rows}
+        told_of = [each for each in events(self._topic("events")) if _concerns(each, ours, customers)]
+        ids = {each.id for each in told_of}
         return Facts(
             placed=tuple(placed),
+            reviewed=tuple(reviewed),
             purchases=tuple(purchases),
             orders=tuple(orders),
             invoices=tuple(invoices),
-            events=tuple(each for each in events(self._topic("events")) if each.subject in ours),
-            documents=tuple(each for each in self._documents() if each.subject in ours),
+            events=tuple(told_of),
+            documents=tuple(each for each in self._documents() if each.subject in ours or each.id in ids),
             notifications=tuple(
                 each for each in notifications(self._topic("notifications")) if each.customer in customers
             ),
@@ -81,6 +97,10 @@ class Stores:
         return messages(self._consumers[name], name)
 
 
+def _concerns(event: Event, orders: Collection[str], customers: Collection[str]) -> bool:
+    return event.subject in orders or event.type in PRICES or event.data.get("customer") in customers
+
+
 def told(found: Iterator[Message]) -> list[Told]:
     """Messages of the topic of orders."""
     return [Told(at, value["id"], value["customer"], value["total"]) for at, value in found]
@@ -88,7 +108,7 @@ def told(found: Iterator[Message]) -> list[Told]:
 
 def events(found: Iterator[Message]) -> list[Event]:
     """Messages of the topic of events."""
-    return [Event(at, value["id"], value["type"], value["subject"]) for at, value in found]
+    return [Event(at, value["id"], value["type"], value["subject"], value["data"]) for at, value in found]
 
 
 def notifications(found: Iterator[Message]) -> list[Notification]:

@@ -7,8 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from benchmarks.faults.facts import Document, Event, Facts, Invoice, Item, Notification, Place, Placed, Purchase, Told
-from benchmarks.faults.judge import WRITTEN, judge
+from benchmarks.faults.facts import (
+    Document,
+    Event,
+    Facts,
+    Invoice,
+    Item,
+    Notification,
+    Place,
+    Placed,
+    Purchase,
+    Reviewed,
+    Told,
+)
+from benchmarks.faults.judge import PRICES, REVIEWED, WRITTEN, judge
 
 CUSTOMERS = ("ada", "grace")
 TURNS = 3
@@ -179,3 +191,47 @@ def test_who_says_something_else_of_an_order_altered_it(field: str, change: dict
     first, *rest = getattr(GOOD, field)
     altered = replace(GOOD, **{field: (replace(first, **change), *rest)})
     assert ("altered", "one order, several customers or totals") in found(altered)
+
+
+STARS = (1, 2, 3)
+
+
+def reviewing(*stars: int, acknowledged: bool = True) -> Facts:
+    """The good facts, and one customer's reviews, all acknowledged but perhaps the second; told with these stars."""
+    reviewed = tuple(Reviewed("joan", turn, given, acknowledged or turn != 1) for turn, given in enumerate(STARS))
+    told = tuple(
+        Event(Place(0, 1000 + turn), f"r-{turn}", REVIEWED, "fern", {"customer": "joan", "stars": given})
+        for turn, given in enumerate(stars)
+    )
+    return heard(replace(GOOD, reviewed=reviewed), *told)
+
+
+def heard(facts: Facts, *told: Event) -> Facts:
+    """The facts, and events with their documents."""
+    kept = {each.id: Document(each.id, each.type, each.subject) for each in told}
+    return replace(facts, events=(*facts.events, *told), documents=(*facts.documents, *kept.values()))
+
+
+def test_reviews_are_told_in_their_turn() -> None:
+    """Those that were acknowledged, each; another may be told or not."""
+    assert judge(reviewing(1, 2, 3)) == []
+    assert judge(reviewing(1, 3, acknowledged=False)) == []
+    assert judge(reviewing(1, 2, 3, acknowledged=False)) == []
+
+
+@pytest.mark.parametrize("stars", [(1, 3), (1, 3, 2), (1, 2), ()])
+def test_a_review_that_is_not_told_in_its_turn_is_lost(stars: tuple[int, ...]) -> None:
+    """Or told too late, which is no better."""
+    assert {kind for kind, _ in found(reviewing(*stars))} == {"lost"}
+
+
+def price(number: int, cents: int, identity: str = "") -> Event:
+    """What is told of a price."""
+    return Event(Place(0, 2000 + number), identity or f"p-{number}", PRICES[0], "fern", {"price": cents})
+
+
+def test_only_news_is_told_of_a_price() -> None:
+    """One that comes again by a repeat of its message is no other one."""
+    assert judge(heard(GOOD, price(0, 9), price(1, 8), price(2, 9))) == []
+    assert judge(heard(GOOD, price(0, 9), price(1, 8), price(2, 8, "p-1"), price(3, 9))) == []
+    assert found(heard(GOOD, price(0, 9), price(1, 9))) == {("disordered", f"{PRICES[0]} fern")}

@@ -1,9 +1,10 @@
-"""Writes one invoice for each order, however often the order comes, then tells the world and the customer."""
+"""Writes one invoice for each order, however often the order comes, and tells the world and the customer of it."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
@@ -17,7 +18,6 @@ app = service.app()
 WRITE = text(
     "insert into invoice (order_id, customer, total, written_at) values (:id, :customer, :total, utc_timestamp(6))"
 )
-WRITTEN = text("select number from invoice where order_id = :id")
 
 
 class Order(BaseModel):
@@ -37,21 +37,12 @@ class Notification(BaseModel):
     total: int
 
 
-@service.consume("orders")
-async def invoice(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
+@service.consume("orders", inbox=invoices)
+async def invoice(order: Order, transaction: AsyncConnection) -> None:
     """One order: the invoice, and with it what the world and the customer are to hear."""
-    order = Order.model_validate_json(value)
-    async with invoices.begin() as connection:
-        if (await connection.execute(WRITTEN, {"id": order.id})).first():
-            return
-        number = (await connection.execute(WRITE, order.model_dump())).lastrowid
-        event = CloudEvent(
-            id=f"invoice-{number}",
-            source="invoicer",
-            type="invoice.written",
-            subject=order.id,
-            data={"invoice": number, "total": order.total},
-        )
-        await events.add(connection, order.id, event.encoded())
-        told = Notification(order=order.id, customer=order.customer, invoice=number, total=order.total)
-        await notifications.add(connection, order.customer, told.model_dump_json().encode())
+    number = (await transaction.execute(WRITE, order.model_dump())).lastrowid
+    facts = {"invoice": number, "total": order.total}
+    event = CloudEvent(source="invoicer", type="invoice.written", subject=order.id, data=facts)
+    await events.add(transaction, order.id, event.encoded())
+    told = Notification(order=order.id, customer=order.customer, **facts)
+    await notifications.add(transaction, order.customer, told.model_dump_json().encode())

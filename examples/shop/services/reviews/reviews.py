@@ -37,7 +37,8 @@ class Rating(BaseModel):
 @app.post("/api/reviews", status_code=201)
 async def write(review: Review) -> Review:
     """Keeps a review in place of the customer's last one, and with it the event that tells of it."""
-    event = CloudEvent(source="reviews", type="review.written", subject=review.sku, data={"stars": review.stars})
+    facts = review.model_dump(include={"customer", "stars"})
+    event = CloudEvent(source="reviews", type="review.written", subject=review.sku, data=facts)
     await untold.update(f"{review.sku}/{review.customer}", {"$set": review.model_dump()}, event)
     return review
 
