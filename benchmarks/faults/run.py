@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
@@ -23,8 +24,8 @@ from benchmarks.running import Running
 
 LOOK_S, STILL_S = 1.0, 45.0
 UNREADABLE = (OSError, RuntimeError, psycopg.Error, pymysql.Error, pymongo.errors.PyMongoError, KafkaException)
-Act = Callable[[threading.Event], object]
-"""What is done meanwhile: returns when it is over, or soon after the event is set."""
+Act = Callable[[Till, threading.Event], object]
+"""What is done meanwhile: returns when it is over, or soon after the event is set. It sees what was ordered so far."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,20 @@ class Outcome:
 
 def run(platform: Running, act: Act, manner: Manner, orders: int | None = None) -> Outcome:
     """Customers place orders until so many are acknowledged, or for as long as the act takes."""
-    stores, till, stopped = Stores(platform), Till(), threading.Event()
+    till, stopped = Till(), threading.Event()
     begin = time.monotonic()
     with ThreadPoolExecutor(1) as stage:
-        acting = stage.submit(act, stopped)
+        acting = stage.submit(act, till, stopped)
         try:
-            _serve(platform, manner, till, lambda: acting.done() if orders is None else till.acknowledged >= orders)
+            _serve(
+                platform, manner, till, lambda: acting.done() or (orders is not None and till.acknowledged >= orders)
+            )
         finally:
             stopped.set()
         acting.result()
     placed = time.monotonic()
-    facts = settled(stores, till)
+    with closing(Stores(platform)) as stores:
+        facts = settled(stores, till)
     return Outcome(till, judge(facts), placed - begin, time.monotonic() - placed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import psycopg
 import pymongo
 import pymysql
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from benchmarks.faults.facts import (
     Document,
@@ -32,6 +32,7 @@ from benchmarks.running import Running
 
 ANSWER_S = 10.0
 CONSUMED = {"orders": "invoicer", "events": "projector", "notifications": "notifier"}
+PARTS = ("TOPIC", "GROUP", "BOOTSTRAP_SERVERS", "TLS_CA", "TLS_CERT", "TLS_KEY")
 Wiring = Mapping[str, str]
 Message = tuple[Place, dict[str, Any]]
 
@@ -47,7 +48,7 @@ class Stores:
 
     def __init__(self, platform: Running) -> None:
         self._storefront = wiring(platform, "storefront")
-        self._consumers = {topic: wiring(platform, service) for topic, service in CONSUMED.items()}
+        self._topics = {topic: Topic(wiring(platform, service), topic) for topic, service in CONSUMED.items()}
 
     def facts(self, placed: Collection[Placed], reviewed: Collection[Reviewed] = ()) -> Facts:
         """All that the stores hold of these customers, and all that was told of prices."""
@@ -74,7 +75,12 @@ class Stores:
 
     def behind(self) -> int:
         """How many messages the consumers have not taken yet."""
-        return sum(behind(self._consumers[topic], topic) for topic in CONSUMED)
+        return sum(topic.behind() for topic in self._topics.values())
+
+    def close(self) -> None:
+        """Ends what is open."""
+        for topic in self._topics.values():
+            topic.close()
 
     def _purchases(self) -> list[Purchase]:
         with closing(psycopg.connect(self._storefront["PURCHASES_URL"], connect_timeout=int(ANSWER_S))) as session:
@@ -93,25 +99,25 @@ class Stores:
             found = client.get_default_database()["happening"].find({}, {"type": 1, "subject": 1})
             return [Document(str(row["_id"]), row["type"], row["subject"]) for row in found]
 
-    def _topic(self, name: str) -> Iterator[Message]:
-        return messages(self._consumers[name], name)
+    def _topic(self, name: str) -> list[Message]:
+        return self._topics[name].messages()
 
 
 def _concerns(event: Event, orders: Collection[str], customers: Collection[str]) -> bool:
     return event.subject in orders or event.type in PRICES or event.data.get("customer") in customers
 
 
-def told(found: Iterator[Message]) -> list[Told]:
+def told(found: Iterable[Message]) -> list[Told]:
     """Messages of the topic of orders."""
     return [Told(at, value["id"], value["customer"], value["total"]) for at, value in found]
 
 
-def events(found: Iterator[Message]) -> list[Event]:
+def events(found: Iterable[Message]) -> list[Event]:
     """Messages of the topic of events."""
     return [Event(at, value["id"], value["type"], value["subject"], value["data"]) for at, value in found]
 
 
-def notifications(found: Iterator[Message]) -> list[Notification]:
+def notifications(found: Iterable[Message]) -> list[Notification]:
     """Messages of the topic of notifications."""
     return [
         Notification(at, value["order"], value["customer"], value["invoice"], value["total"]) for at, value in found
@@ -134,68 +140,72 @@ def mysql(url: str) -> pymysql.Connection:
     )
 
 
-def messages(wires: Wiring, topic: str) -> Iterator[Message]:
-    """Every message of a topic that is JSON, by partition and offset; nothing is committed."""
-    with closing(_consumer(wires, topic)) as consumer:
-        ends = _ends(consumer, wires, topic)
-        left = {partition for partition, end in ends.items() if end}
-        consumer.assign([TopicPartition(_name(wires, topic), partition, OFFSET_BEGINNING) for partition in left])
-        found: list[Message] = []
+class Topic:
+    """A topic, read from its beginning with the identity of a service that consumes it; nothing is committed."""
+
+    def __init__(self, wires: Wiring, name: str) -> None:
+        parts = {part: wires[f"{name.replace('-', '_').upper()}_{part}"] for part in PARTS}
+        self._name = parts["TOPIC"]
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": parts["BOOTSTRAP_SERVERS"],
+                "security.protocol": "ssl",
+                "ssl.ca.location": parts["TLS_CA"],
+                "ssl.certificate.location": parts["TLS_CERT"],
+                "ssl.key.location": parts["TLS_KEY"],
+                "group.id": parts["GROUP"],
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "log_level": 0,
+            }
+        )
+        self._found: list[Message] = []
+        self._next: dict[int, int] = {}
+
+    def messages(self) -> list[Message]:
+        """Every message that is JSON, by partition and offset."""
+        ends = self._ends()
+        left = {partition for partition, end in ends.items() if end > self._next.get(partition, 0)}
+        self._consumer.assign([TopicPartition(self._name, each, self._next.get(each, 0)) for each in left])
         while left:
-            batch = consumer.consume(1000, ANSWER_S)
+            batch = self._consumer.consume(1000, ANSWER_S)
             if not batch:
-                raise TimeoutError(f"{topic}: no message within {ANSWER_S:g} s, and {left} are not at their end")
+                raise TimeoutError(f"{self._name}: no message within {ANSWER_S:g} s, and {left} are not at their end")
             for message in batch:
-                if message.error():
-                    raise RuntimeError(f"{topic}: {message.error()}")
-                place = Place(message.partition(), message.offset())
-                if (value := _value(message.value())) is not None:
-                    found.append((place, value))
-                if place.offset + 1 >= ends[place.partition]:
-                    left.discard(place.partition)
-    yield from sorted(found, key=lambda each: (each[0].partition, each[0].offset))
+                self._keep(message)
+            left = {partition for partition in left if ends[partition] > self._next.get(partition, 0)}
+        self._consumer.unassign()
+        return sorted(self._found, key=lambda each: (each[0].partition, each[0].offset))
 
+    def behind(self) -> int:
+        """How many messages the group of its service has not committed."""
+        ends = self._ends()
+        asked = [TopicPartition(self._name, partition) for partition in ends]
+        committed = self._consumer.committed(asked, timeout=ANSWER_S)
+        return sum(ends[each.partition] - max(0, each.offset) for each in committed)
 
-def behind(wires: Wiring, topic: str) -> int:
-    """How many messages of a topic the group of its service has not committed."""
-    with closing(_consumer(wires, topic)) as consumer:
-        ends = _ends(consumer, wires, topic)
-        asked = [TopicPartition(_name(wires, topic), partition) for partition in ends]
-        committed = consumer.committed(asked, timeout=ANSWER_S)
-    return sum(ends[each.partition] - max(0, each.offset) for each in committed)
+    def close(self) -> None:
+        """Ends its connections."""
+        self._consumer.close()
 
+    def _keep(self, message: Any) -> None:
+        if error := message.error():
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            self._next[message.partition()] = message.offset()
+            return
+        place = Place(message.partition(), message.offset())
+        self._next[place.partition] = place.offset + 1
+        if (value := _value(message.value())) is not None:
+            self._found.append((place, value))
 
-def _consumer(wires: Wiring, topic: str) -> Consumer:
-    return Consumer(
-        {
-            "bootstrap.servers": _part(wires, topic, "BOOTSTRAP_SERVERS"),
-            "security.protocol": "ssl",
-            "ssl.ca.location": _part(wires, topic, "TLS_CA"),
-            "ssl.certificate.location": _part(wires, topic, "TLS_CERT"),
-            "ssl.key.location": _part(wires, topic, "TLS_KEY"),
-            "group.id": _part(wires, topic, "GROUP"),
-            "enable.auto.commit": False,
-            "log_level": 0,
+    def _ends(self) -> dict[int, int]:
+        """The offset after the last message of each partition."""
+        partitions = self._consumer.list_topics(self._name, timeout=ANSWER_S).topics[self._name].partitions
+        return {
+            number: int(self._consumer.get_watermark_offsets(TopicPartition(self._name, number), timeout=ANSWER_S)[1])
+            for number in partitions
         }
-    )
-
-
-def _ends(consumer: Consumer, wires: Wiring, topic: str) -> dict[int, int]:
-    """The offset after the last message of each partition."""
-    name = _name(wires, topic)
-    partitions = consumer.list_topics(name, timeout=ANSWER_S).topics[name].partitions
-    return {
-        number: int(consumer.get_watermark_offsets(TopicPartition(name, number), timeout=ANSWER_S)[1])
-        for number in partitions
-    }
-
-
-def _name(wires: Wiring, topic: str) -> str:
-    return _part(wires, topic, "TOPIC")
-
-
-def _part(wires: Wiring, topic: str, part: str) -> str:
-    return wires[f"{topic.replace('-', '_').upper()}_{part}"]
 
 
 def _value(raw: bytes | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 from benchmarks.faults.facts import Facts, Invoice, Item, Placed, Purchase
 from benchmarks.faults.judge import judge_orders
-from benchmarks.faults.stores import messages, told
+from benchmarks.faults.stores import Topic, told
 
 from components.store_platform import Declared, Stores
 from greenfield.components import kafka, postgres
@@ -100,11 +101,13 @@ def die_and_live(wires: dict[str, str], part: str, manner: str) -> None:
 
 def read(session: psycopg.Connection[Any], wires: dict[str, str], placed: list[Placed]) -> Facts:
     """All that there is."""
+    with closing(Topic(wires, "topic")) as topic:
+        orders = topic.messages()
     bought = session.execute("select id, customer, sku, quantity, total from purchase").fetchall()
     invoiced = session.execute("select number, order_id, customer, total from invoice order by number").fetchall()
     return Facts(
         placed=tuple(placed),
         purchases=tuple(Purchase(order, who, Item(sku, many), total) for order, who, sku, many, total in bought),
-        orders=tuple(told(messages(wires, "topic"))),
+        orders=tuple(told(orders)),
         invoices=tuple(Invoice(*row) for row in invoiced),
     )
