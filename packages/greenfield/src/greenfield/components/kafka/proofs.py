@@ -153,8 +153,9 @@ def _of_dead_letters(servers: str, leaf: Leaf, edge: Edge) -> list[Proof]:
 def _at_dead_letters(resource: Resource, bench: Bench) -> Iterable[Proof]:
     """That nobody reaches another's, asked of all of them at once: they are as many as there are consumers."""
     owners = {dead_letters(topic, service): service for service, topic in consumed(resource, bench.plan)}
-    asking = [(service.name, partial(bench.service_leaf, service.name)) for service in bench.plan.of_kind("service")]
-    for service, leaf in (*asking, ("stranger", bench.stranger_leaf)):
+    services = [service.name for service in bench.plan.of_kind("service")]
+    asking: dict[str, Callable[[], Leaf]] = {name: partial(bench.service_leaf, name) for name in services}
+    for service, leaf in {**asking, "stranger": bench.stranger_leaf}.items():
         if others := [letters for letters, owner in owners.items() if owner != service]:
             attempt = partial(_reaches_any, _servers(resource, bench), leaf, others)
             category = "identity" if service == "stranger" else "undeclared"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from greenfield.components.kafka.roles import Permission, permissions
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, ConfigResource, TopicMetadata
+    from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, TopicMetadata
 
 _REQUEST_S = 30.0
 
@@ -99,7 +99,8 @@ def _configure(admin: AdminClient, topics: Mapping[str, _Topic]) -> dict[str, st
     if not topics:
         return {}
     asked = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
-    answers = {each.name: answer.result() for each, answer in _described(admin, asked).items()}
+    described = admin.describe_configs(asked, request_timeout=_REQUEST_S)
+    answers = {each.name: answer.result() for each, answer in described.items()}
     changed = {
         name: [(key, value) for key, value in topic["config"].items() if answers[name][key].value != value]
         for name, topic in topics.items()
@@ -116,10 +117,6 @@ def _configure(admin: AdminClient, topics: Mapping[str, _Topic]) -> dict[str, st
     if updates:
         _await(admin.incremental_alter_configs(updates, request_timeout=_REQUEST_S))
     return {name: ", ".join(key for key, _ in pairs) for name, pairs in changed.items() if pairs}
-
-
-def _described(admin: AdminClient, asked: list[ConfigResource]) -> Mapping[ConfigResource, Any]:
-    return admin.describe_configs(asked, request_timeout=_REQUEST_S)
 
 
 # --- grants ---------------------------------------------------------------------------------------------------------
