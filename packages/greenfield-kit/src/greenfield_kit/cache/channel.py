@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -18,6 +19,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from greenfield_kit.cache.circuit import Circuit
 
 CONNECT_S = 1.0
+GOODBYE_S = 3.0  # what a server may take to end a TLS session
 LATE_S = 0.005  # an answer that is already in this process is not late because the process was
 log = logging.getLogger("greenfield_kit")
 
@@ -37,9 +39,10 @@ class Channel:
         self.name = name
         self._answer_s = answer_s
         self._pool: ConnectionPool = ConnectionPool.from_url(
-            url, protocol=2, socket_connect_timeout=CONNECT_S, socket_timeout=None, driver_info=None
+            url, protocol=2, socket_connect_timeout=GOODBYE_S, socket_timeout=None, driver_info=None
         )
         self._session: _Session | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # of every session that has not quite ended
         self._opening: asyncio.Task[_Session] | None = None
         self._trial: asyncio.Task[None] | None = None
         self.circuit = Circuit(lambda: asyncio.get_running_loop().time())
@@ -58,7 +61,8 @@ class Channel:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         if self._session is not None:
-            await self._session.close()
+            self._session.lose(AwayError(f"{self.name} is closed"))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._session = self._opening = self._trial = None
 
     async def _ask(self, *words: bytes | int) -> Any:
@@ -85,13 +89,18 @@ class Channel:
     async def _open(self) -> _Session:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(max(CONNECT_S, self._answer_s)):
                 await connection.connect()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as exc:  # TimeoutError is an OSError
+        except BaseException as exc:
             await connection.disconnect(nowait=True)
+            if not isinstance(exc, (RedisError, OSError)):  # TimeoutError is an OSError
+                raise
             self._fail(str(exc) or "it does not answer")
             raise AwayError(f"{self.name} is not to be reached") from exc
         self._session = _Session(connection, self._answer_s, self._fail, self._succeed)
+        for task in self._session.tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return self._session
 
     def _succeed(self) -> None:
@@ -127,7 +136,7 @@ class _Session:
         self._unsent: list[bytes] = []
         self._sendable = asyncio.Event()
         self._watch: asyncio.TimerHandle | None = None
-        self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
+        self.tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
 
     async def ask(self, words: tuple[bytes | int, ...]) -> Any:
         """The answer to one command."""
@@ -146,17 +155,12 @@ class _Session:
         self.lost = True
         if self._watch is not None:
             self._watch.cancel()
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
         for _, answered in self._waiting:
             if not answered.done():
                 answered.set_exception(reason)
         self._waiting.clear()
-
-    async def close(self) -> None:
-        """Ends it, and waits for its end."""
-        self.lose(AwayError("the cache was closed"))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _read(self) -> None:
         """Hands each answer to whoever asked for it, a refusal as an exception."""
@@ -178,7 +182,8 @@ class _Session:
         except (RedisError, OSError) as exc:
             self._break(str(exc))
         finally:
-            await self._connection.disconnect(nowait=True)
+            with suppress(RedisError):  # it did not say goodbye in time
+                await self._connection.disconnect()
 
     async def _write(self) -> None:
         """Sends what has come together since the last time."""
