@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Query
 from pydantic import BaseModel
 from sqlalchemy import Row, bindparam, text
 
+from greenfield_kit import deadline
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
 from greenfield_kit.http import CalleeError
@@ -61,9 +61,9 @@ def quote(row: Row[Any], rated: dict[str, float] | None) -> Price:
 async def ratings(skus: list[str]) -> dict[str, float] | None:
     """What customers think of each that they rated; None while reviews are away."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with deadline.within(PATIENCE_S):
             answer = await reviews.get("/api/ratings", params={"sku": skus})
-    except (CalleeError, TimeoutError):
+    except (CalleeError, deadline.DeadlineError):
         return None
     return {rating["sku"]: rating["stars"] for rating in answer.json()} if answer.status_code == 200 else None
 

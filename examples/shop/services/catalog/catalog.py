@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
+from greenfield_kit.documented import answers
 from greenfield_kit.http import CalleeError
 
 service = Service("catalog")
@@ -36,13 +37,13 @@ class Product(BaseModel):
     rating: float | None
 
 
-@app.get("/api/catalog")
+@app.get("/api/catalog", responses=answers(502))
 async def browse() -> list[Product]:
     """Everything, by name."""
     return await cache.get("products", list[Product], lambda: offered(ALL), ttl=KEPT_S)
 
 
-@app.get("/api/catalog/{sku}")
+@app.get("/api/catalog/{sku}", responses=answers(404, 502))
 async def product(sku: str) -> Product:
     """One product."""
     found = await cache.get(f"product:{sku}", Product, lambda: offer(sku), ttl=KEPT_S)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from greenfield_kit.app import Service
+from greenfield_kit.documented import answers
 from greenfield_kit.http import CalleeError
 from page import CONTENT, HEADERS
 
@@ -62,7 +63,7 @@ async def page() -> Response:
     return Response(CONTENT, media_type="text/html", headers=HEADERS)
 
 
-@app.post("/api/orders", status_code=201)
+@app.post("/api/orders", status_code=201, responses=answers(409, 502))
 async def place(order: Order) -> Purchase:
     """Keeps the purchase, and with it the message that tells of it; a customer's orders stay in their order."""
     purchase = Purchase(id=uuid.uuid4(), total=order.quantity * await price(order.sku), **order.model_dump())
@@ -72,7 +73,7 @@ async def place(order: Order) -> Purchase:
     return purchase
 
 
-@app.get("/api/orders/{identity}")
+@app.get("/api/orders/{identity}", responses=answers(404))
 async def purchased(identity: uuid.UUID) -> Purchase:
     """One purchase."""
     found = await cache.get(f"purchase:{identity}", Purchase, lambda: load(identity), ttl=KEPT_S)
@@ -116,7 +117,7 @@ async def price(sku: str) -> int:
     except CalleeError as exc:
         raise HTTPException(503, "The catalog does not answer.", {"retry-after": "1"}) from exc
     if answer.status_code == 404:
-        raise HTTPException(422, f"There is no product {sku!r}.")
+        raise HTTPException(409, f"There is no product {sku!r}.")
     if answer.status_code != 200:
         raise HTTPException(502, "The catalog cannot say the price.")
     return int(answer.json()["price"])
