@@ -11,7 +11,6 @@ from sqlalchemy import TextClause, text
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
 from greenfield_kit.documented import answers
-from greenfield_kit.http import CalleeError
 
 service = Service("catalog")
 products = service.postgres("products")
@@ -74,10 +73,7 @@ async def offered(query: TextClause, **values: str) -> list[Product]:
 
 async def priced(skus: list[str]) -> dict[str, dict[str, Any]]:
     """What billing asks for each, and why."""
-    try:
-        answer = await billing.get("/api/prices", params={"sku": skus})
-    except CalleeError as exc:
-        raise HTTPException(503, "Nobody can say the price.", {"retry-after": "1"}) from exc
+    answer = await billing.get("/api/prices", params={"sku": skus})
     if answer.status_code != 200:
         raise HTTPException(502, "Billing cannot say the price.")
     return {price.pop("sku"): price for price in answer.json()}

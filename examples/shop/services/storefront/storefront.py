@@ -11,7 +11,6 @@ from sqlalchemy import text
 
 from greenfield_kit.app import Service
 from greenfield_kit.documented import answers
-from greenfield_kit.http import CalleeError
 from page import CONTENT, HEADERS
 
 service = Service("storefront")
@@ -112,10 +111,7 @@ async def load(identity: uuid.UUID) -> Purchase | None:
 
 async def price(sku: str) -> int:
     """What the catalog asks for one, in cents."""
-    try:
-        answer = await catalog.get(f"/api/catalog/{sku}")
-    except CalleeError as exc:
-        raise HTTPException(503, "The catalog does not answer.", {"retry-after": "1"}) from exc
+    answer = await catalog.get(f"/api/catalog/{sku}")
     if answer.status_code == 404:
         raise HTTPException(409, f"There is no product {sku!r}.")
     if answer.status_code != 200:
