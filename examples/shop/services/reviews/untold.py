@@ -41,12 +41,10 @@ class Untold:
     @asynccontextmanager
     async def telling(self) -> AsyncIterator[None]:
         """Tells them meanwhile."""
-        sweeping = asyncio.create_task(self._sweep_on())
-        try:
+        async with asyncio.TaskGroup() as group:
+            sweeping = group.create_task(self._sweep_on())
             yield
-        finally:
             sweeping.cancel()
-            await asyncio.wait([sweeping])
 
     async def _sweep_on(self) -> None:
         while True:
