@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry")
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache")
 LONG = ("soak", "faults")  # by name only
 
 
