@@ -85,7 +85,7 @@ def test_without_reviews_the_last_price_holds(shop: Platform) -> None:
     finally:
         os.kill(hanging, signal.SIGCONT)
     shop.wait_ready()
-    assert afresh(shop, "ficus") == known
+    wait_for("the price with its rating", lambda: afresh(shop, "ficus") == known)
 
 
 @pytest.mark.parametrize(
