@@ -9,7 +9,7 @@ import os
 from benchmarks.result import Result
 
 NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "overload")
-LONG = ("soak",)  # by name only
+LONG = ("soak", "faults")  # by name only
 
 
 def main() -> None:

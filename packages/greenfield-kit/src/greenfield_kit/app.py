@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from greenfield_kit.http import Client
     from greenfield_kit.inbox import Inbox
     from greenfield_kit.outbox import Outbox
-    from greenfield_kit.relay import Relay
     from greenfield_kit.requests import Bound
     from greenfield_kit.topic import Topic
 
@@ -51,10 +50,10 @@ class Service:
         self._spared: set[str] = set()
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
+        self._alongside: list[Callable[[], AbstractAsyncContextManager[object]]] = []
         self.consumers: list[Consumer] = []
         self._bounds: list[Bound] = []
         self._away: list[type[Exception]] = []
-        self._relays: list[Relay] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -128,7 +127,7 @@ class Service:
 
         outbox = Made(name)
         if relay:
-            self._relays.append(Relaying(outbox, database))
+            self.alongside(Relaying(outbox, database).running)
         return outbox
 
     def http(self, name: str) -> Client:
@@ -138,6 +137,10 @@ class Service:
         client = Made(name)
         self._closes.append(client.close)
         return client
+
+    def alongside(self, running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        """Work of the service's own while it runs: entered before the first request, left before connections close."""
+        self._alongside.append(running)
 
     def consume(
         self,
@@ -188,8 +191,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
-            for relay in self._relays:
-                await stack.enter_async_context(relay.running())
+            for running in self._alongside:
+                await stack.enter_async_context(running())
             if self.consumers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})
