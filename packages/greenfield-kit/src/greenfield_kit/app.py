@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-    from greenfield_kit.cache import Cache
+    from greenfield_kit.cache import Cache, Policy
     from greenfield_kit.consumer import Handler
     from greenfield_kit.http import Client
     from greenfield_kit.topic import Topic
@@ -77,11 +77,11 @@ class Service:
         self._keep(name, client.ping, client.aclose)
         return client
 
-    def cache(self, name: str) -> Cache:
-        """A redis as a cache; not part of readiness."""
+    def cache(self, name: str, policy: Policy | None = None) -> Cache:
+        """A redis as a cache; not part of readiness: a service without its cache is slower, and still ready."""
         from greenfield_kit.cache import Cache as Made
 
-        cache = Made(name)
+        cache = Made(name, policy)
         self._closes.append(cache.close)
         return cache
 
