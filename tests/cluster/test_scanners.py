@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,8 +17,9 @@ from greenfield.model.plan import Plan
 from greenfield.targets.kubernetes.objects import unsealed
 from greenfield.targets.kubernetes.sealing import Sealed, is_secret, sealed_secret, wanted
 from support.control_plane import Cluster
+from support.hardening import checks, guidance, trivy
 from support.platform import wait_for
-from support.scanners import Finding, checkov, kube_score, written
+from support.scanners import Finding, checkov, kube_score, kubesec, written
 from support.shop_on_cluster import CATALOGUE, Shop
 
 ARGUED = Path(__file__).parents[2] / "docs" / "scanners.yaml"
@@ -37,12 +39,28 @@ def words(secret: Mapping[str, Any]) -> Sealed:
     return Sealed("shop", "strict", "", values={secret["metadata"]["name"]: dict.fromkeys(wanted(secret), "AgA")})
 
 
+def careless() -> dict[str, Any]:
+    """A pod that asks for everything."""
+    container = {"name": "app", "image": "app:latest", "securityContext": {"privileged": True}}
+    metadata = {"name": "careless", "namespace": "default"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+
+
 @pytest.fixture(scope="module")
-def findings(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
-    """What they find, all platforms together; only a finding's object is told, not its platform."""
-    folder = tmp_path_factory.mktemp("scanned")
-    files = [written(folder / name, list(manifests)) for name, manifests in platforms()]
-    return checkov(folder) | {each for one in files for each in kube_score(one)}
+def everything(tmp_path_factory: pytest.TempPathFactory) -> set[Finding]:
+    """What they find, all platforms and a careless pod together; only a finding's object is told, not its platform."""
+    folder, aside = tmp_path_factory.mktemp("scanned"), tmp_path_factory.mktemp("aside")
+    scanned = {name: list(manifests) for name, manifests in platforms()} | {"careless": [careless()]}
+    files = [written(folder / name, manifests) for name, manifests in scanned.items()]
+    found = checkov(folder) | {each for one in files for each in kube_score(one)}
+    flat = list({json.dumps(each): each for manifests in scanned.values() for each in manifests}.values())
+    return found | set(kubesec(aside, flat)) | set(trivy(aside, flat))
+
+
+@pytest.fixture(scope="module")
+def findings(everything: set[Finding]) -> set[Finding]:
+    """What they find in what we render."""
+    return {each for each in everything if each.object != "Pod/careless"}
 
 
 def meets(finding: Finding, line: Mapping[str, str]) -> bool:
@@ -61,14 +79,25 @@ def test_every_finding_is_argued_and_every_argument_is_needed(findings: set[Find
 
 
 @pytest.mark.cluster
-def test_the_scanners_find_what_is_careless(tmp_path: Path) -> None:
-    """A pod that asks for everything; so a tool that does nothing is not taken for content."""
-    container = {"name": "app", "image": "app:latest", "securityContext": {"privileged": True}}
-    metadata = {"name": "careless", "namespace": "default"}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
-    files = written(tmp_path / "careless", [pod])
-    assert Finding("checkov", "CKV_K8S_16", "Pod/careless") in checkov(tmp_path)
-    assert Finding("kube-score", "container-image-tag", "Pod/careless") in set(kube_score(files))
+@pytest.mark.parametrize(
+    ("tool", "check"),
+    [
+        ("checkov", "CKV_K8S_16"),
+        ("kube-score", "container-image-tag"),
+        ("kubesec", "Privileged"),
+        ("trivy", "KSV017"),
+    ],
+)
+def test_the_scanners_find_what_is_careless(everything: set[Finding], tool: str, check: str) -> None:
+    """So a tool that does nothing is not taken for content."""
+    assert Finding(tool, check, "Pod/careless") in everything
+
+
+@pytest.mark.cluster
+def test_the_hardening_guidance_of_nsa_and_cisa_is_among_the_checks() -> None:
+    """Every check that it names of manifests is run; those of a control plane's own flags are its owner's."""
+    assert guidance() - {each.number for each in checks().values()} == set()
+    assert len(guidance()) > 10
 
 
 def test_the_servers_own_admission_lets_every_pod_in(cluster: Cluster) -> None:

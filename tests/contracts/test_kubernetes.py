@@ -184,6 +184,17 @@ def test_every_pod_is_restricted(case: str) -> None:
 
 
 @every_case
+def test_a_service_keeps_nothing(case: str) -> None:
+    """Its replicas are alike and have no volume that outlives them: what is to stay is in what it uses."""
+    services = {f"Deployment/{resource.name}" for resource in PLANS[case].of_kind("service")}
+    found = {title: template["spec"] for title, _, template in pods(case) if title in services}
+    assert found.keys() == services
+    for title, spec in found.items():
+        kinds = {kind for volume in spec.get("volumes", ()) for kind in volume.keys() - {"name"}}
+        assert "persistentVolumeClaim" not in kinds, title
+
+
+@every_case
 def test_every_container_says_what_it_needs_and_whether_it_is_well(case: str) -> None:
     """Requests and limits of all three kinds; probes and a graceful end, but for those that end by themselves."""
     for title, manifest, container in containers(case):

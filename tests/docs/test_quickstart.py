@@ -22,7 +22,7 @@ FIELDS = {"status": "processes", "verify": "checks"}
 ASIDE = " && ".join(
     [
         "greenfield status --format json > ../status.json",
-        "greenfield verify --edge hello:visits --format json > ../verify.json",
+        "greenfield verify --edge hello:cache --format json > ../verify.json",
     ]
 )
 

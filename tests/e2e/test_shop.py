@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import redis
 
 from greenfield.targets.local.paths import StatePaths
 from support.load import under_load
@@ -145,6 +146,20 @@ def test_a_restart_under_load_loses_no_request(shop: Platform) -> None:
     assert set(met) == {"200"}, met
     assert met.total() > 200
     assert retries(shop) == before
+
+
+def test_a_password_is_rotated_under_load_and_the_old_one_is_worth_nothing(shop: Platform) -> None:
+    """Only its holder is replaced; nobody is refused meanwhile, neither by the gateway nor by Redis."""
+    before, old = shop.pids(), shop.wiring("catalog")["CACHE_URL"]
+    passed_by = shop.ok("logs", "catalog").count("cache is passed by")
+    met = under_load(shop, "/api/catalog/fern", lambda: shop.ok("secrets rotate", "cache.catalog"))
+    assert set(met) == {"200"}, met
+    assert shop.ok("logs", "catalog").count("cache is passed by") == passed_by
+    assert changed(before, shop) == {"catalog-0", "catalog-0-sidecar"}
+    with redis.Redis.from_url(shop.wiring("catalog")["CACHE_URL"]) as new:
+        assert new.ping()
+    with redis.Redis.from_url(old) as stale, pytest.raises(redis.AuthenticationError):
+        stale.ping()
 
 
 def retries(shop: Platform) -> int:

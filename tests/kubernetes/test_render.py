@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from greenfield.cli.main import run
+from support.platform import GREENFIELD
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
@@ -88,8 +90,10 @@ def test_secrets_are_listed_and_another_certificate_is_needed_to_seal(
     file = Path(shop).parent / "secrets" / "prod.sealed.yaml"
     before = file.read_bytes()
     certificate = str(Path(shop).parent / "secrets" / "demonstration.crt")
-    assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate]) == 0
+    assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate, "--format", "json"]) == 0
     assert file.read_bytes() == before
+    told = json.loads(capsys.readouterr().out)
+    assert (told["file"], told["values"], told["sealed_now"]) == (str(file), len(rows), 0)
     assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", shop]) == 2
     assert "kubeseal --fetch-cert" in capsys.readouterr().err
 
@@ -111,6 +115,47 @@ def test_an_empty_secret_is_refused(shop: str, tmp_path: Path, capsys: pytest.Ca
     given = ["--value", f"cache.catalog={tmp_path / 'empty'}"]
     assert run(["secrets", "seal", "-f", shop, "--env", "prod", "--cert", certificate, *given]) == 2
     assert "is empty, and cache.catalog is to be a secret" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_read_only_is_told_and_stays_as_it_was(shop: str, tmp_path: Path) -> None:
+    """Mounted so, for the command alone; even whoever may do anything cannot write there."""
+    folder = tmp_path / "out"
+    render = [GREENFIELD, "render", "-f", shop, "--env", "prod", "-o", str(folder)]
+    subprocess.run(render, check=True, capture_output=True)
+    before = tree(folder)
+    Path(shop).write_text(Path(shop).read_text().replace("nodes: 3", "nodes: 5"))
+    frozen = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    line = ["unshare", "--mount", "--map-root-user", "sh", "-c", frozen, str(folder), *render]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{folder}" in done.stderr
+    assert "cannot be written: Read-only file system." in done.stderr
+    assert "choose another folder with -o" in done.stderr
+    assert tree(folder) == before
+
+
+CROWD = """
+apiVersion: greenfield/v1
+name: crowd
+telemetry: off
+services:
+  one: {command: [x], image: "example/one:1", replicas: 100, uses: {ledger: read}}
+  two: {command: [x], image: "example/two:1", replicas: 100, uses: {ledger: read}}
+datastores: {ledger: {kind: postgres}}
+"""
+
+
+@pytest.mark.parametrize("command", ["render", "diff", "deploy"])
+def test_what_cannot_work_is_refused_before_a_cluster_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """As `up` refuses it: more users of a database than it takes sessions."""
+    (tmp_path / "greenfield.yaml").write_text(CROWD)
+    assert run([command, "-f", str(tmp_path / "greenfield.yaml")]) == 1
+    told = capsys.readouterr()
+    assert "its 200 users need one each" in told.err
+    assert "`greenfield plan` shows the sums" in told.err
+    assert told.out == ""
 
 
 def test_a_patch_that_matches_nothing_is_told_at_its_place(shop: str, capsys: pytest.CaptureFixture[str]) -> None:

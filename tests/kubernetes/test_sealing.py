@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import hashlib
 import os
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from greenfield.targets.kubernetes.sealing import (
     Sealed,
     encrypting,
     missing,
+    names,
     reseal,
     sealed_secret,
     wanted,
@@ -84,12 +86,13 @@ def test_a_certificate_of_another_kind_is_refused() -> None:
 
 
 def test_a_secret_of_two_holders_is_the_same_in_both() -> None:
-    """The password that a service has, and the digest that the store has."""
+    """The password that a service has, and its digest: all that is sealed for the store."""
     sealed = reseal([PASSWORD, ACL], EMPTY, {}, SEAL)
     one = opened(sealed.values["cache-catalog"]["cache.catalog"], b"shop/cache-catalog")
-    other = opened(sealed.values["cache-acl"]["cache.catalog"], b"shop/cache-acl")
-    assert one == other
+    other = opened(sealed.values["cache-acl"]["cache.catalog.sha256"], b"shop/cache-acl")
+    assert hashlib.sha256(one.encode()).hexdigest() == other
     assert len(one) == 32
+    assert set(sealed.values["cache-acl"]) == {"cache.admin", "cache.catalog.sha256"}
 
 
 def test_sealing_again_keeps_what_is_sealed_and_drops_what_nobody_wants() -> None:
@@ -98,7 +101,8 @@ def test_sealing_again_keeps_what_is_sealed_and_drops_what_nobody_wants() -> Non
     assert reseal([ACL], first, {}, SEAL) == first
     second = reseal([PASSWORD, ACL], first, {}, SEAL)
     assert second.values["cache-acl"]["cache.admin"] == first.values["cache-acl"]["cache.admin"]
-    assert second.values["cache-acl"]["cache.catalog"] != first.values["cache-acl"]["cache.catalog"]
+    digest = "cache.catalog.sha256"
+    assert second.values["cache-acl"][digest] != first.values["cache-acl"][digest]
     assert reseal([], second, {}, SEAL).values == {}
 
 
@@ -120,18 +124,19 @@ def test_a_sealed_secret_joins_its_values_where_they_open() -> None:
         "plain": "as it is",
     }
     acl = sealed_secret(ACL, sealed)["spec"]["template"]["data"]["user.acl"]
-    assert acl == 'user catalog #{{ index . "cache.catalog" | sha256sum }} >{{ index . "cache.admin" }}'
+    assert acl == 'user catalog #{{ index . "cache.catalog.sha256" }} >{{ index . "cache.admin" }}'
 
 
 def test_what_is_not_sealed_is_named() -> None:
     """With the Secret that wants it."""
     assert missing([PASSWORD, ACL], None) == [
         ("cache-catalog", "cache.catalog"),
-        ("cache-acl", "cache.catalog"),
+        ("cache-acl", "cache.catalog.sha256"),
         ("cache-acl", "cache.admin"),
     ]
     assert missing([PASSWORD, ACL], reseal([PASSWORD, ACL], EMPTY, {}, SEAL)) == []
-    assert wanted(ACL) == ("cache.catalog", "cache.admin")
+    assert wanted(ACL) == ("cache.catalog.sha256", "cache.admin")
+    assert names(ACL) == ("cache.catalog", "cache.admin")
 
 
 def test_what_is_sealed_for_another_namespace_does_not_count() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from greenfield.errors import PlatformError
 from greenfield.model.local import Command, Endpoint, EndpointsFile, File, HttpProbe, Process, Reconcile, Task
+from greenfield.targets.local.paths import make_folders
 from support.engine import Rig, free_port
 from support.platform import kill, wait_for
 
@@ -242,6 +244,26 @@ def test_garbage_on_the_socket_harms_nothing(rig: Rig) -> None:
     assert rig.rows()["a"]["ready"]
     with pytest.raises(PlatformError, match="nope"):
         rig.supervisor.restart(["nope"], rig.events.append)
+
+
+def test_a_supervisor_that_is_just_ending_is_replaced(rig: Rig) -> None:
+    """It takes a connection and breaks it off, as one does whose guardian died a moment ago."""
+    import socket
+
+    make_folders(rig.paths)
+    with socket.socket(socket.AF_UNIX) as ending:
+        ending.bind(str(rig.paths.api))
+        ending.listen()
+
+        def end() -> None:
+            ending.accept()[0].close()  # whether somebody is there
+            ending.accept()[0].close()  # the question itself
+            rig.paths.api.unlink()
+
+        with ThreadPoolExecutor() as pool:
+            done = pool.submit(end)
+            assert rig.up(rig.server("a", free_port()))["ok"]
+            done.result(timeout=5)
 
 
 @pytest.mark.parametrize("victims", [("supervisor",), ("guardian",), ("guardian", "supervisor")])

@@ -41,6 +41,31 @@ def test_of_many_who_make_it_at_once_all_see_one(tmp_path: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["cache.catalog"]
 
 
+def test_a_rotated_secret_is_another_of_a_new_version(tmp_path: Path) -> None:
+    """Others stay as they are; the versions outlive the process that counted them."""
+    folder, file = tmp_path / "secrets", tmp_path / "versions.json"
+    other = SecretClaim("cache.billing", 40)
+    secrets.fulfil(folder, [CLAIM, other])
+    before = {claim.name: secrets.value(folder, claim.name) for claim in (CLAIM, other)}
+    assert secrets.versions(file) == {}
+    secrets.rotate(folder, file, [CLAIM])
+    secrets.rotate(folder, file, [CLAIM])
+    assert secrets.versions(file) == {"cache.catalog": 3}
+    assert re.fullmatch(r"[A-Za-z0-9_-]{40}", secrets.value(folder, "cache.catalog"))
+    assert secrets.value(folder, "cache.catalog") != before["cache.catalog"]
+    assert secrets.value(folder, "cache.billing") == before["cache.billing"]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_damaged_versions_are_named_with_the_remedy(tmp_path: Path) -> None:
+    """Not taken for none: then an older password would count for a newer one."""
+    file = tmp_path / "versions.json"
+    file.write_text("[1")
+    with pytest.raises(ClaimError, match="are damaged") as caught:
+        secrets.versions(file)
+    assert f"rm {file}" in caught.value.hint
+
+
 def test_an_empty_secret_is_named_with_the_remedy(tmp_path: Path) -> None:
     """What a full disk of another tool may leave."""
     secrets.fulfil(tmp_path, [CLAIM])

@@ -6,7 +6,7 @@ import base64
 import datetime as dt
 import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,13 @@ class Certificate:
 
     certificate: Path
     key: Path
+
+
+_NAMED = {
+    "countries": NameOID.COUNTRY_NAME,
+    "organizations": NameOID.ORGANIZATION_NAME,
+    "organizationalUnits": NameOID.ORGANIZATIONAL_UNIT_NAME,
+}
 
 
 class Authority:
@@ -51,13 +58,22 @@ class Authority:
         self.bundle.write_bytes(certificate.public_bytes(Encoding.PEM))
 
     def leaf(
-        self, name: str, groups: Sequence[str] = (), addresses: Sequence[str] = (), valid: dt.timedelta = DAY
+        self,
+        name: str,
+        groups: Sequence[str] = (),
+        addresses: Sequence[str] = (),
+        valid: dt.timedelta = DAY,
+        subject: Mapping[str, Sequence[str]] | None = None,
     ) -> Certificate:
-        """A certificate for a user of these groups, or for who serves at these addresses. ``valid`` may be past."""
+        """A certificate for a user of these groups, or for who serves at these addresses. ``valid`` may be past.
+
+        ``subject`` is what a Certificate of cert-manager asks for beside the common name.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
-        subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
-        builder = self._builder(x509.Name(subject), key.public_key(), valid).add_extension(
+        asked = {"organizations": groups, **(subject or {})}
+        attributes = [x509.NameAttribute(_NAMED[kind], each) for kind in _NAMED for each in asked.get(kind, ())]
+        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
+        builder = self._builder(x509.Name(attributes), key.public_key(), valid).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
         )
         if addresses:

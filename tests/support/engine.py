@@ -52,7 +52,7 @@ class Rig:
     @property
     def supervisor(self) -> Supervisor:
         """The living supervisor, started where there is none."""
-        found = client.connect(self.paths) or client.start(self.paths)
+        found = client.obtain(self.paths)
         self._runs.add(str(found.status()["run"]))
         return found
 

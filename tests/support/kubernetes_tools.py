@@ -72,7 +72,13 @@ MONGODB_OPERATOR = Tool("mongodb-operator", (GoBuild(*_MONGODB, "./cmd/manager",
 KUBE_SCORE = Tool(
     "kube-score", (GoBuild("github.com/zegl/kube-score", "v1.20.0", "./cmd/kube-score", "kube-score", 1),)
 )
-PROGRAMS = (KUSTOMIZE, KUBE_SCORE, KUBESEAL, SEALED_SECRETS, MONGODB_OPERATOR, PROMETHEUS_OPERATOR, ISTIOCTL, ISTIOD)
+KUBESEC = Tool("kubesec", (GoBuild("github.com/controlplaneio/kubesec/v2", "v2.14.2", ".", "kubesec", 1),))
+_TRIVY_CHECKS = ("github.com/aquasecurity/trivy-checks", "v1.10.0")
+TRIVY_CHECKS = Tool("trivy-checks", (GoModule(*_TRIVY_CHECKS),))
+TRIVY_OPA = Tool("trivy-opa", (GoBuild(*_TRIVY_CHECKS, "./cmd/opa", "opa", 3),))
+"""What evaluates these checks: OPA with the functions that they call."""
+SCANNERS = (KUBE_SCORE, KUBESEC, TRIVY_CHECKS, TRIVY_OPA)
+PROGRAMS = (KUSTOMIZE, *SCANNERS, KUBESEAL, SEALED_SECRETS, MONGODB_OPERATOR, PROMETHEUS_OPERATOR, ISTIOCTL, ISTIOD)
 
 SPECS = {
     minor: Tool(f"openapi-{minor}", (GoModule("k8s.io/kubernetes", version, "api/openapi-spec"),))

@@ -57,9 +57,9 @@ class Platform:
         return self.root / self.folder.relative_to("/") / ".greenfield"
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        """A command left running."""
+        """A command, which may be of two words, left running."""
         return subprocess.Popen(
-            [*self.prefix, *self.program, arguments[0], "-f", str(self.file), *arguments[1:]],
+            [*self.prefix, *self.program, *arguments[0].split(), "-f", str(self.file), *arguments[1:]],
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from greenfield.toolchain.chain import default_cache
-from support.kubernetes_tools import KUBE_SCORE, built
+from support.kubernetes_tools import KUBE_SCORE, KUBESEC, built
 
 REQUIREMENTS = Path(__file__).parent / "checkov-requirements.txt"
 _BAD_GRADE = 7  # of kube-score: 10 is all well, 7 almost; 5 a warning, 1 critical
@@ -57,6 +57,32 @@ def kube_score(files: list[Path]) -> Iterator[Finding]:
         for check in found["checks"]:
             if not check["skipped"] and check["grade"] < _BAD_GRADE:
                 yield Finding("kube-score", check["check"]["id"], name)
+
+
+def kubesec(folder: Path, manifests: list[Any]) -> Iterator[Finding]:
+    """What kubesec finds in the pods of manifests, or misses in them. A Job, which it does not know, is shown as a Pod.
+
+    Its schemas, which it would fetch, are not asked: every manifest has met better ones.
+    """
+    running = [each for each in manifests if each["kind"] in ("Deployment", "StatefulSet", "Job", "Pod")]
+    anything, file = folder / "anything.json", folder / "kubesec.yaml"
+    anything.write_text("{}")
+    file.write_text(yaml.dump_all(map(_known_to_kubesec, running), Dumper=yaml.CSafeDumper))
+    program = built(KUBESEC)[KUBESEC.name].programs["kubesec"]
+    line = [program, "scan", "--exit-code", "0", "--schema-location", str(anything), str(file)]
+    reports = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout) if running else []
+    for each, report in zip(running, reports, strict=True):
+        assert report["valid"], report["message"]
+        for found in (*report["scoring"].get("critical", ()), *report["scoring"].get("advise", ())):
+            yield Finding("kubesec", found["id"], f"{each['kind']}/{each['metadata']['name']}")
+
+
+def _known_to_kubesec(manifest: Any) -> Any:
+    if manifest["kind"] != "Job":
+        return manifest
+    template = manifest["spec"]["template"]
+    metadata = {**manifest["metadata"], **template.get("metadata", {})}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
 def _checkov() -> Path:

@@ -18,7 +18,7 @@ from greenfield.model.plan import Plan
 from greenfield.plan.compile import compile_plan
 from greenfield.spec.reader import Source, read
 from greenfield.targets.kubernetes.objects import objects, unsealed
-from greenfield.targets.kubernetes.sealing import Sealed, encrypting, is_secret, reseal, wanted
+from greenfield.targets.kubernetes.sealing import Sealed, encrypting, is_secret, names, reseal
 from support.control_plane import Cluster
 
 Object = dict[str, Any]
@@ -51,8 +51,8 @@ class Shop:
         _, encrypt = encrypting(self.certificate.encode())
         begun = Sealed(self.plan.name, "strict", "of the test")
         secrets = [each.manifest for each in unsealed(self.plan, CATALOGUE) if is_secret(each.manifest)]
-        names = {name for manifest in secrets for name in wanted(manifest)}
-        sealed = reseal(secrets, begun, {name: clear(name) for name in names}, encrypt)
+        given = {name: clear(name) for manifest in secrets for name in names(manifest)}
+        sealed = reseal(secrets, begun, given, encrypt)
         return [dict(each.manifest) for each in objects(self.declaration, self.plan, CATALOGUE, sealed)]
 
     def of_kind(self, *kinds: str) -> list[Object]:
@@ -79,10 +79,14 @@ def joined(content: Content | str) -> str:
 
 def formed(secret: Secret) -> str:
     """A secret in the form that a content asks for."""
-    value = clear(secret.name)
-    if secret.form == "url":
-        return quote_plus(value)
-    return hashlib.sha256(value.encode()).hexdigest() if secret.form == "sha256" else value
+    if secret.form == "sha256":
+        return digest(secret.name)
+    return quote_plus(clear(secret.name)) if secret.form == "url" else clear(secret.name)
+
+
+def digest(name: str) -> str:
+    """The digest of a secret, as a server is told it."""
+    return hashlib.sha256(clear(name).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

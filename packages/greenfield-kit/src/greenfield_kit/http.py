@@ -9,6 +9,7 @@ import httpx
 
 from greenfield_kit import deadline, telemetry
 from greenfield_kit.connections import Wiring
+from greenfield_kit.conventions import call, span_name
 from greenfield_kit.requests import request_id
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -50,16 +51,26 @@ class Client:
         given = options.pop("headers", {})
         for attempt in range(1, tries + 1):
             seconds = deadline.left()
-            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get()}
-            headers |= telemetry.carried() | given
+            headers = {deadline.HEADER: str(int(seconds * 1000)), "x-request-id": request_id.get(), **given}
             try:
-                return await self._client.request(method, path, headers=headers, timeout=seconds or 0.001, **options)
+                with telemetry.span(span_name(method), "client", self._asked(method, path, attempt - 1)) as span:
+                    headers = telemetry.carried() | headers
+                    timeout = seconds or 0.001
+                    answer = await self._client.request(method, path, headers=headers, timeout=timeout, **options)
+                    telemetry.answered(answer.headers)
+                    if span is not None:
+                        span.set_attribute("http.response.status_code", answer.status_code)
+                    return answer
             except httpx.TimeoutException as exc:
                 raise CalleeError(f"{self.name} did not answer within {seconds:.3f} s") from exc
             except httpx.TransportError as exc:
                 if attempt == tries:
                     raise CalleeError(f"{self.name} cannot be reached: {exc}") from exc
         raise AssertionError("unreachable")
+
+    def _asked(self, method: str, path: str, resent: int) -> dict[str, Any]:
+        url = self._client.base_url
+        return call(method, url.host, url.port, f"{url}".rstrip("/") + path.partition("?")[0], resent)
 
     async def close(self) -> None:
         """Ends its connections."""

@@ -116,7 +116,7 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
 
 
 @functools.cache
-def _instruments() -> metrics.Instrument:
+def _instruments() -> metrics.Counter:
     """What is measured, once for a process."""
     shown = (
         ("outbox.waiting", "{message}", "Messages that wait to be published.", "waiting"),

@@ -9,11 +9,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from greenfield_kit import deadline, telemetry
+from greenfield_kit.conventions import method, span_name
 from greenfield_kit.problems import problem
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from greenfield_kit.telemetry import Span
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 _LONGEST_ID = 128
@@ -39,7 +41,7 @@ class Requests:
             with telemetry.untraced():
                 await self._answer(scope, receive, send, seconds)
             return
-        with telemetry.span(scope["method"], "server", _asked(scope), telemetry.joining(headers)) as span:
+        with telemetry.span(span_name(scope["method"]), "server", _asked(scope), telemetry.joining(headers)) as span:
             try:
                 await self._answer(scope, receive, _told(send, span), seconds)
             finally:
@@ -66,14 +68,19 @@ class Requests:
 
 
 def _asked(scope: Scope) -> dict[str, str]:
-    return {"http.request.method": scope["method"], "url.path": scope["path"], "url.scheme": scope["scheme"]}
+    return {
+        "http.request.method": method(scope["method"]),
+        "url.path": scope["path"],
+        "url.scheme": scope["scheme"],
+        "network.protocol.version": scope["http_version"],
+    }
 
 
 def _name(span: Span | None, scope: Scope) -> None:
     """After the route that answered, once it is known: paths are too many to be names."""
     if span is not None and (route := getattr(scope.get("route"), "path", "")):
         span.set_attribute("http.route", route)
-        span.update_name(f"{scope['method']} {route}")
+        span.update_name(span_name(scope["method"], route))
 
 
 def _told(send: Send, span: Span | None) -> Send:
@@ -84,8 +91,7 @@ def _told(send: Send, span: Span | None) -> Send:
     async def telling(message: Message) -> None:
         if message["type"] == "http.response.start":
             span.set_attribute("http.response.status_code", message["status"])
-            if message["status"] >= 500:
-                span.set_attribute("error.type", str(message["status"]))
+            message["headers"] = [*message.get("headers", ()), *span.answer()]
         await send(message)
 
     return telling

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
-from greenfield_kit import telemetry
+from greenfield_kit import conventions, telemetry
 from greenfield_kit.connections import Wiring, kafka
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class Topic:
 
     async def publish(self, key: str, value: bytes, headers: dict[str, str] | None = None) -> None:
         """Returns when all in-sync replicas have the message; PublishError after ``PUBLISH_S`` at the latest."""
-        facts = {"messaging.system": "kafka", "messaging.destination.name": self._topic}
-        with telemetry.span(f"send {self._topic}", "producer", {**facts, "messaging.operation.type": "send"}):
+        with telemetry.span(f"send {self._topic}", "producer", conventions.send(self._topic)):
             await self._publish(key, value, telemetry.carried() | (headers or {}))
 
     async def _publish(self, key: str, value: bytes, headers: dict[str, str]) -> None:

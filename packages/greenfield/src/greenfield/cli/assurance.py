@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from greenfield.assurance.explain import explain as explained
-from greenfield.assurance.verify import Check
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json
-from greenfield.cli.screen import remarks
-from greenfield.errors import NotRunningError
+from greenfield.errors import ArgumentError, NotRunningError
+
+if TYPE_CHECKING:
+    from greenfield.assurance.verify import Check
 
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
 
@@ -17,12 +20,18 @@ _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
 @click.command()
 @with_options
 @click.option("--edge", metavar="A:B", help="Only what touches the edge from A to B.")
+@click.option(
+    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the checks there as JUnit XML, too."
+)
 @click.option("--strict", is_flag=True, help="What is skipped, or not enforced here, fails too.")
-def verify(options: Options, edge: str | None, *, strict: bool) -> None:
+def verify(options: Options, edge: str | None, junit: Path | None, *, strict: bool) -> None:
     """Prove the running platform: every edge works, everything else is refused."""
+    from greenfield.assurance import machine
     from greenfield.assurance import verify as proofs
     from greenfield.assurance.bench import workbench
+    from greenfield.assurance.junit import document
     from greenfield.cli.prepared import compiled, paths_of, prepared_site
+    from greenfield.cli.summary import remarks
     from greenfield.targets.local import client
 
     paths = paths_of(options)
@@ -37,8 +46,14 @@ def verify(options: Options, edge: str | None, *, strict: bool) -> None:
         listed = proofs.gather(plan, wanted.catalogue, bench)
         if pair is not None:
             listed = proofs.touching(listed, *pair)
+        else:
+            names = {each["pid"]: each["name"] for each in status["processes"] if each["pid"]}
+            ports = machine.claimed(plan, wanted.catalogue, site)
+            listed += machine.Machine(paths, site, status["run"], names, ports).proofs()
         checks = proofs.prove(listed)
     checks += [] if pair else proofs.unproved(plan, checks)
+    if junit is not None:
+        _write(junit, document(plan.name, checks))
     ok = bool(checks) and not any(c.ok is False or (strict and c.ok is None) for c in checks)
     if options.json:
         emit_json({"ok": ok, "checks": [check.as_json() for check in checks]})
@@ -48,6 +63,15 @@ def verify(options: Options, edge: str | None, *, strict: bool) -> None:
             emit(remark)
     if not ok:
         click.get_current_context().exit(1)
+
+
+def _write(path: Path, report: bytes) -> None:
+    try:
+        path.write_bytes(report)
+    except OSError as exc:
+        raise ArgumentError(
+            f"{path} cannot be written: {exc.strerror}", hint="name a file in a folder that is there"
+        ) from exc
 
 
 def _show(checks: list[Check]) -> None:
@@ -69,9 +93,10 @@ def _show(checks: list[Check]) -> None:
 @with_options
 def explain(options: Options, source: str, target: str) -> None:
     """Why SOURCE may, or may not, reach TARGET."""
+    from greenfield.assurance import explain as explanations
     from greenfield.cli.reading import read_plan
 
-    answer = explained(read_plan(options, "local").plan, source, target)
+    answer = explanations.explain(read_plan(options, "local").plan, source, target)
     if options.json:
         emit_json(answer.as_json())
         return

@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "env": Entry("members", "Print the wiring of a service."),
     "shell": Entry("members", "A shell with the wiring of a service."),
     "run": Entry("members", "A one-off process with the wiring and identity of a service."),
+    "backing": Entry("backing", "What a service uses, alone and for a while: for its tests."),
     "verify": Entry("assurance", "Prove that every edge works and everything else is refused."),
     "explain": Entry("assurance", "Why A may, or may not, reach B."),
     "render": Entry("render", "What Kubernetes is to hold, as files or on stdout."),

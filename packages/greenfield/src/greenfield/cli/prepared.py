@@ -15,8 +15,8 @@ from greenfield.cli.behind import begin
 from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options
 from greenfield.cli.output import say
-from greenfield.cli.reading import read_declaration
-from greenfield.errors import StartError, StateError
+from greenfield.cli.reading import read_declaration, require_workable
+from greenfield.errors import StateError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.local import Graph, Site
@@ -85,8 +85,7 @@ def prepared_site(
     plan, warning = runnable(
         wanted.plan, wanted.catalogue, telemetry_declared=("telemetry",) in wanted.declaration.positions
     )
-    if plan.refusals:
-        raise StartError("\n".join(plan.refusals), hint="`greenfield plan` shows the sums")
+    require_workable(plan)
     memory = graphs.memory(plan)
     if not running:
         memory.require()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import FILE_NAME, Options
-from greenfield.errors import ArgumentError, DeclarationError, Problem
+from greenfield.errors import ArgumentError, DeclarationError, Problem, StartError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.plan import Plan
@@ -127,6 +127,12 @@ def read_plan(
     declaration = read_declaration(options, default_environment)
     components = catalogue()
     return Planned(declaration, compile_plan(declaration, components, scale), components)
+
+
+def require_workable(plan: Plan) -> None:
+    """StartError with every sum that cannot work, wherever it were run."""
+    if plan.refusals:
+        raise StartError("\n".join(plan.refusals), hint="`greenfield plan` shows the sums")
 
 
 def _problem(file: Path, message: str, hint: str) -> DeclarationError:

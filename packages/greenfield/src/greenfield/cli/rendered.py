@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from greenfield.cli.options import Options
-from greenfield.cli.reading import Planned, environments, read_plan
+from greenfield.cli.reading import Planned, environments, read_plan, require_workable
 from greenfield.errors import ArgumentError
 from greenfield.model.manifest import Chart
 from greenfield.targets.kubernetes import sealed_file
@@ -32,9 +32,10 @@ def planned_for_cluster(options: Options) -> Planned:
 
 
 def rendered(options: Options) -> Rendered:
-    """All objects, secrets sealed, patches applied."""
+    """All objects, secrets sealed, patches applied. StartError where the sums tell that it cannot work."""
     planned = planned_for_cluster(options)
     plan, catalogue = planned.plan, planned.catalogue
+    require_workable(plan)
     sealed = sealed_file.read(sealed_file.place(plan.root, plan.environment))
     found = objects(planned.declaration, plan, catalogue, sealed)
     return Rendered(planned, found, charts(plan, catalogue, found))

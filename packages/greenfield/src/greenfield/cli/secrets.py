@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def secrets() -> None:
-    """Secrets for Kubernetes: which there are, and sealing them so that only the cluster can open them."""
+    """Secrets: new passwords here; for Kubernetes which there are, sealed so that only the cluster opens them."""
 
 
 @secrets.command(name="list")
@@ -60,18 +60,55 @@ def seal(options: Options, certificate: str, scope: Scope, values: tuple[str, ..
     from greenfield.cli.rendered import planned_for_cluster
     from greenfield.targets.kubernetes import sealed_file
     from greenfield.targets.kubernetes.objects import unsealed
-    from greenfield.targets.kubernetes.sealing import Sealed, changed, continued, is_secret, reseal, wanted
+    from greenfield.targets.kubernetes.sealing import Sealed, changed, continued, is_secret, names, reseal
 
     planned = planned_for_cluster(options)
     plan = planned.plan
     manifests = [each.manifest for each in unsealed(plan, planned.catalogue) if is_secret(each.manifest)]
-    given = _given(values, {name for manifest in manifests for name in wanted(manifest)})
+    given = _given(values, {name for manifest in manifests for name in names(manifest)})
     fingerprint, encrypt = _encrypting(certificate)
     file = sealed_file.place(plan.root, plan.environment)
     kept = continued(sealed_file.read(file), Sealed(plan.name, scope, fingerprint, note))
     sealed = reseal(manifests, kept, given, encrypt)
     sealed_file.write(file, sealed)
-    say(f"{file}: {sum(map(len, sealed.values.values()))} values, {changed(kept, sealed)} of them sealed now")
+    count, now = sum(map(len, sealed.values.values())), changed(kept, sealed)
+    if options.json:
+        emit_json({"file": str(file), "certificate": fingerprint, "scope": scope, "values": count, "sealed_now": now})
+    else:
+        say(f"{file}: {count} values, {now} of them sealed now")
+
+
+@secrets.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@with_options
+def rotate(options: Options, names: tuple[str, ...]) -> None:
+    """Give services new passwords on the running platform, without losing a request. By default all of them.
+
+    The old password holds until the service runs with the new one, and no longer.
+    """
+    from greenfield.cli.lifecycle import up
+    from greenfield.cli.prepared import Compiled, paths_of
+    from greenfield.errors import NotRunningError
+    from greenfield.model.local import SecretClaim
+    from greenfield.targets.local import client, secrets
+    from greenfield.targets.local.site import claims_of
+
+    paths = paths_of(options)
+    if client.connect(paths) is None:
+        raise NotRunningError("Nothing runs here.", hint="greenfield up")
+
+    def renew(wanted: Compiled) -> None:
+        claims = claims_of(wanted.plan, wanted.catalogue)
+        held = {claim.name: claim for claim in claims if isinstance(claim, SecretClaim) and claim.holder}
+        if unknown := sorted(set(names) - held.keys()):
+            raise ArgumentError(
+                f"no service has a password {unknown[0]!r}", hint=f"there are {', '.join(sorted(held)) or 'none'}"
+            )
+        chosen = [held[name] for name in names or sorted(held)]
+        secrets.rotate(paths.secrets, paths.versions, chosen)
+        say(f"rotated: {', '.join(claim.name for claim in chosen) or 'nothing, since no service has a password'}")
+
+    up(options, detach=True, first_of_all=renew)
 
 
 def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:

@@ -29,7 +29,7 @@ _LOOK_EVERY_S: Final = 0.5
 
 _START_S: Final = client.START_S + 5.0
 
-What = Literal["event", "status", "done", "failed", "stopped", "ended", "signal"]
+What = Literal["event", "status", "done", "failed", "stopped", "ended", "signal", "over"]
 News = tuple[What, Any]
 
 
@@ -41,11 +41,17 @@ class InterruptedSessionError(PlatformError):
 
 @dataclass
 class Session:
-    """One `up`, attached or about to detach. ``fresh``: nothing ran before, so nothing stays when it fails."""
+    """One `up`, attached or about to detach. ``fresh``: nothing ran before, so nothing stays when it fails.
+
+    ``leash``: the reading end of a pipe that ends a supervisor begun here with whoever holds the other. ``hurried``:
+    nothing is kept, so that stopping needs no grace.
+    """
 
     paths: StatePaths
-    screen: Screen
+    screen: Screen[Graph]
     fresh: bool
+    leash: int | None = None
+    hurried: bool = False
     _news: queue.SimpleQueue[News] = field(default_factory=queue.SimpleQueue)
     _over: threading.Event = field(default_factory=threading.Event)
     _starting: threading.Event | None = None  # set once there is a supervisor, or will be none
@@ -69,7 +75,7 @@ class Session:
 
     def _outcome(self) -> Mapping[str, Any]:
         for what, value in self._listen():
-            if what == "signal":
+            if what in ("signal", "over"):
                 raise self._interruption()
             self._hearing = False
             if what == "failed":
@@ -80,29 +86,37 @@ class Session:
                 return dict(value)
         raise AssertionError("the queue never ends")
 
-    def attend(self, supervisor: Supervisor) -> None:
-        """Shows the platform until somebody ends it; returns only when another command did.
+    def until(self, over: Callable[[], int]) -> None:
+        """Lets the platform last as long as a question that blocks; its answer is an exit code."""
+        self._go(lambda: self._news.put(("over", over())))
+
+    def attend(self, supervisor: Supervisor) -> int:
+        """Shows the platform until somebody ends it; returns when another command did, or what it lasts for is over.
 
         Raises InterruptedSessionError once an interrupt has stopped everything.
         """
         self._hearing = True
         self._go(lambda: self._watch(supervisor))
-        for what, _ in self._listen():
+        for what, value in self._listen():
             if what == "signal":
                 self.stop()
                 raise InterruptedSessionError("Stopped.")
+            if what == "over":
+                self.stop()
+                return int(value)
             if what == "ended":
                 self._say_why_it_ended()
-                return
+                return 0
+        raise AssertionError("the queue never ends")
 
     def stop(self) -> None:
         """Ends everything, showing who is still alive; an interrupt meanwhile means at once."""
         if self._starting is not None:
             self._starting.wait(_START_S)
         if (supervisor := client.connect(self.paths)) is not None:
-            guarded(lambda: self.screen.note("stopping; interrupt again to kill"))
+            guarded(lambda: self.screen.note("stopping" if self.hurried else "stopping; interrupt again to kill"))
             heard = _nothing if self._hearing else self._heard
-            self._go(lambda: self._ask_to_stop(supervisor, heard, now=False))
+            self._go(lambda: self._ask_to_stop(supervisor, heard, now=self.hurried))
             for what, _ in self._listen():
                 if what == "signal":
                     self._go(lambda: self._ask_to_stop(supervisor, _nothing, now=True))
@@ -150,7 +164,7 @@ class Session:
         assert self._starting is not None
         try:
             try:
-                supervisor = client.connect(self.paths) or client.start(self.paths)
+                supervisor = client.obtain(self.paths, self.leash)
             finally:
                 self._starting.set()
             self._go(lambda: self._look(supervisor))

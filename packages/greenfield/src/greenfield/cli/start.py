@@ -15,24 +15,36 @@ from greenfield.errors import ArgumentError, StateError
 
 _STARTER = Path(__file__).with_name("starter")
 _PLACEHOLDER = "NAME"
-_FILES = ("greenfield.yaml", "services/hello/app.py", "README.md", ".gitignore")
+_FILES = (
+    "greenfield.yaml",
+    "services/hello/hello.py",
+    "services/hello/alembic.ini",
+    "services/hello/migrations/env.py",
+    "services/hello/migrations/versions/0001_guests.py",
+    "tests/test_hello.py",
+    "pyproject.toml",
+    "README.md",
+    ".gitignore",
+)
 
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def init(folder: Path, format_: str) -> None:
-    """A new platform in DIR (default: here) that runs as it is: a gateway, a service, a Redis.
+    """A new platform in DIR (default: here) that runs as it is: a service with a database, a cache, a topic and tests.
 
     Nothing that is there already is overwritten.
     """
     name = platform_name(folder)
-    written = [str(path) for path in write_starter(folder, name)]
+    written = list(write_starter(folder, name))
     if format_ == "json":
-        emit_json({"name": name, "folder": str(folder.absolute()), "files": written})
+        emit_json({"name": name, "folder": str(folder.absolute()), "files": [str(path) for path in written]})
         return
     for path in written:
-        emit(path)
+        emit(str(path))
+    if kept := [file for file in _FILES if folder / file not in written]:
+        say(f"left as they were: {', '.join(kept)}")
     say(f"\n{name} is ready to run:\n\n    {_steps(folder)}\n")
 
 

@@ -7,14 +7,20 @@ from typing import Literal
 import msgspec
 
 
-class Secret(msgspec.Struct, frozen=True, tag="secret"):
+class Secret(msgspec.Struct, frozen=True, tag="secret", omit_defaults=True):
     """A reference to a generated secret.
 
-    ``form``: ``raw`` as generated, ``url`` percent-encoded, ``sha256`` the lower-case hex digest.
+    ``form``: ``raw`` as generated, ``url`` percent-encoded, ``sha256`` the lower-case hex digest. ``version`` grows
+    with each rotation, so that what refers to a secret is another when the secret is.
     """
 
     name: str
     form: Literal["raw", "url", "sha256"] = "raw"
+    version: int = 1
+
+    def as_form(self, form: Literal["raw", "url", "sha256"]) -> Secret:
+        """The same secret, written in another way."""
+        return msgspec.structs.replace(self, form=form)
 
 
 Content = tuple[str | Secret, ...]

@@ -17,11 +17,15 @@ from greenfield.model.tool import Installation, Tool
 
 @dataclass(frozen=True)
 class PortClaim:
-    """A TCP port on a loopback ``host``, chosen once and remembered under ``name``; ``preferred`` is tried first."""
+    """A TCP port on a loopback ``host``, chosen once and remembered under ``name``; ``preferred`` is tried first.
+
+    ``open`` says why everyone on this machine may come in without a certificate; empty: nobody may.
+    """
 
     name: str
     host: str
     preferred: int = 0
+    open: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,14 @@ class LeafClaim:
 
 @dataclass(frozen=True)
 class SecretClaim:
-    """A generated secret of ``length`` URL-safe characters, kept under ``name``."""
+    """A generated secret of ``length`` URL-safe characters, kept under ``name``.
+
+    ``holder`` is the service that shows it; empty: a part of the platform does.
+    """
 
     name: str
     length: int = 32
+    holder: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Site:
     Unix sockets, ``logs`` holds one file for each process, ``cache`` is shared by all platforms of this user. Names
     are those of the claims. Every path is absolute. ``bindings`` are keyed by service and used name. ``caller`` is
     PATH, HOME, LANG, TZ of the `up` that started it. ``tools`` holds late ones as they will be; ``late`` tells which of
-    them are not there yet.
+    them are not there yet. ``versions`` are those of secrets that were ever rotated.
     """
 
     root: str
@@ -112,11 +120,16 @@ class Site:
     pythons: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[tuple[str, str], Binding] = field(default_factory=dict)
     caller: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def endpoint(self, name: str) -> str:
         """A claimed port as ``host:port``."""
         host, port = self.ports[name]
         return f"{host}:{port}"
+
+    def secret(self, name: str) -> Secret:
+        """A claimed secret, of the version that holds now."""
+        return Secret(name, version=self.versions.get(name, 1))
 
     def secret_file(self, name: str) -> str:
         """The file (0600) that holds a claimed secret."""

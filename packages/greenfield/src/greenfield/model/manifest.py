@@ -63,7 +63,8 @@ class Door:
 
     ``peer`` are its pods, ``pod_ports`` the ports behind the Service, in the same names. ``hosts`` are those of the
     members, where a client is to know each; empty: one host stands for all. ``secure``: it speaks TLS itself, so that
-    the sidecars of those who enter leave the connection alone.
+    the sidecars of those who enter leave the connection alone. ``others`` are names that its operator gives to more of
+    what it makes (Services, accounts, budgets, ConfigMaps, Deployments), so that nothing else may have them.
     """
 
     host: str
@@ -72,6 +73,7 @@ class Door:
     pod_ports: Mapping[str, int]
     hosts: tuple[str, ...] = ()
     secure: bool = True
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,3 +127,10 @@ class Cluster:
 
 MOUNTED: Final = "/etc/greenfield"
 """Where a pod finds the files by which it enters what it uses, a folder for each resource."""
+
+EDITION: Final = "checksum/sealed"
+"""An annotation of pods: another word whenever a sealed secret that they hold is sealed anew, so that they start anew.
+
+The target writes it into the template of what has one, and into a custom resource that has it, empty, because its
+operator hands its own annotations on to its pods.
+"""

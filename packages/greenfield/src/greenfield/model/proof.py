@@ -29,7 +29,8 @@ class Observation:
 class Proof:
     """One attempt.
 
-    ``category`` is the family in the report: ``edge``, ``undeclared``, ``plaintext``, ``authority``, ``identity``.
+    ``category`` is the family in the report: ``edge``, ``undeclared``, ``plaintext``, ``authority``, ``identity``,
+    ``telemetry``, and of the machine itself ``port``, ``secret``, ``file``.
     """
 
     name: str

@@ -38,7 +38,8 @@ _SERVICES = "opentelemetry.proto.collector"
 
 def door(resource: Resource, plan: Plan) -> Door:
     """OTLP over gRPC, in the mesh."""
-    return Door(resource.name, {OTLP_PORT: OTLP}, _peer(resource.name, plan), {OTLP_PORT: OTLP}, secure=False)
+    ports, others = {OTLP_PORT: OTLP}, tuple(tier.name for tier in tiers(resource, plan) if tier.name != resource.name)
+    return Door(resource.name, ports, _peer(resource.name, plan), ports, secure=False, others=others)
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001

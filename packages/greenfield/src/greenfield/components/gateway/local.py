@@ -25,7 +25,10 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     if collectors(plan):
         yield PortClaim(metrics_port(resource.members[0].name), LOOPBACK)
     settings: Settings = resource.settings  # type: ignore[assignment]
-    yield PortClaim(door(resource, plan), LOOPBACK, 0 if firewall(plan) else PREFERRED_PORT)
+    if firewall(plan):
+        yield PortClaim(inner_port(resource), LOOPBACK)
+    else:
+        yield PortClaim(edge_port(resource), LOOPBACK, PREFERRED_PORT, open="people come in here")
     yield LeafClaim(
         name=resource.name,
         common_name=resource.name,

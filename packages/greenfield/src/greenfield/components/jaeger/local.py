@@ -29,7 +29,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     (member,) = resource.members
     host = zone_host(plan.zones, member.zone)
     yield PortClaim(otlp_port(member.name), host)
-    yield PortClaim(query_port(resource), LOOPBACK, 16686)
+    yield PortClaim(query_port(resource), LOOPBACK, 16686, open="people look at its page here")
     yield LeafClaim(
         name=internal(resource.name),
         common_name=resource.name,

@@ -46,6 +46,8 @@ OPERATOR = Peer({"app.kubernetes.io/name": "mariadb-operator"}, "mariadb-system"
 
 _API = "k8s.mariadb.com/v1alpha1"
 _PORT, _AGENT, _METRICS = 3306, 5555, 9104
+# Of what the operator makes: api/v1alpha1/mariadb_keys.go
+_TAKEN = ("internal", "primary", "secondary", "metrics", "metrics-config", "config", "config-default", "config-tls")
 _ROOT = "root"  # the operator's account
 _MAX_LAG_S = 30  # beyond it a replica takes no reads, and is nobody's next writer
 _WRITTEN: Mapping[str, str] = {"run": "/run/mysqld", "tmp": "/tmp"}  # noqa: S108 -- of the pod; its root is read-only
@@ -59,7 +61,7 @@ def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
     """The Service of the writer."""
     ports = {CLIENT_PORT: _PORT}
     host = f"{resource.name}-primary" if _clustered(resource) else resource.name
-    return Door(host, ports, _peer(resource), ports)
+    return Door(host, ports, _peer(resource), ports, others=tuple(f"{resource.name}-{end}" for end in _TAKEN))
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001

@@ -42,7 +42,9 @@ def peer(resource: Resource, plan: Plan) -> Peer:
 
 
 def jobs(resource: Resource, plan: Plan, image: str, host: str) -> Iterable[Manifest]:
-    """A script and its Job for each database, which ``psql`` of ``image`` runs at ``host``."""
+    """A script and its Job for each database, which ``psql`` of ``image`` runs at ``host``; their account."""
+    account = {"name": entry(resource.name, "grants")}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account, "automountServiceAccountToken": False}
     for part in resource.parts:
         database = database_name(part.name)
         sql = script(database, access_by_service(resource, plan, database))
@@ -126,6 +128,7 @@ def _pod(resource: Resource, plan: Plan, database: str, image: str, host: str) -
     return {
         "metadata": {"labels": {**_labels(resource, plan), **pods.NO_SIDECAR}},
         "spec": {
+            "serviceAccountName": entry(resource.name, "grants"),
             **pods.BARE_POD,
             "restartPolicy": "Never",
             "securityContext": {**pods.POD_SECURITY, "runAsUser": _USER, "runAsGroup": _USER, "fsGroup": _USER},

@@ -39,6 +39,7 @@ OPERATOR = Peer({"app.kubernetes.io/name": "cloudnative-pg"}, "cnpg-system")
 
 _API = "postgresql.cnpg.io/v1"
 _PORT, _STATUS, _METRICS = 5432, 8000, 9187
+_TAKEN = ("ro", "r", "any", "primary")  # of what the operator makes: api/v1/cluster_types.go
 _REPLICATION = "streaming_replica"  # the operator's name for the role of standbys
 _FIRST = "platform_first"
 """The operator insists on a database and its owner at the first start. Nobody is let in."""
@@ -53,7 +54,8 @@ _SCRATCH = "1Gi"  # the operator's program and the server's sorts
 def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
     """The Service that follows the primary."""
     ports = {CLIENT_PORT: _PORT}
-    return Door(_primary(resource), ports, _peer(resource), ports)
+    others = tuple(f"{resource.name}-{end}" for end in _TAKEN)
+    return Door(_primary(resource), ports, _peer(resource), ports, others=others)
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001

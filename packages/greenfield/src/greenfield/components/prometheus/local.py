@@ -38,7 +38,7 @@ _EVERY, _WITHIN = "5s", "4s"
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:  # noqa: ARG001
     """A port for its page, a certificate inside the platform, the program."""
-    yield PortClaim(web_port(resource), LOOPBACK, 9090)
+    yield PortClaim(web_port(resource), LOOPBACK, 9090, open="people look at its page here")
     yield LeafClaim(internal(resource.name), resource.name, resource.identity, authority="platform")
     yield ToolClaim(PROMETHEUS_SERVER)
 
@@ -68,6 +68,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
             f"--web.local-assets={installed.root}/{PROMETHEUS_PAGES}",
             f"--web.console.templates={folder}",
             f"--web.console.libraries={folder}",
+            "--enable-feature=exemplar-storage",
             "--log.level=warn",
         ),
         environment={**small_go(_HEAP_MIB), **{name: text(value) for name, value in installed.environment.items()}},

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from greenfield.components.redis.users import prefix
 from greenfield.model.binding import Binding, Where
 from greenfield.model.component import Component, Context
-from greenfield.model.content import Secret, text
+from greenfield.model.content import text
 from greenfield.model.plan import Edge, Part, Resource
 from greenfield.programs.quantities import Size, TierName
 
@@ -61,7 +61,7 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     host, port = where.address(resource, CLIENT_PORT)
     leaf, credential = where.leaf(edge.source, resource), where.credential(edge.source, resource)
     tls = {"ssl_ca_certs": leaf.ca, "ssl_certfile": leaf.certificate, "ssl_keyfile": leaf.key}
-    password = Secret(credential.secret.name, "url")
+    password = credential.secret.as_form("url")
     wiring = {
         "HOST": host,
         "PORT": str(port),

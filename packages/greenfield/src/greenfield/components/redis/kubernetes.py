@@ -12,11 +12,11 @@ from greenfield.components.redis import CLIENT_PORT, Settings
 from greenfield.components.redis.configuration import behaviour, rendered, user
 from greenfield.components.redis.users import rules_by_service
 from greenfield.model.content import Content, Secret, text
-from greenfield.model.manifest import Allow, Chart, Cluster, Door, Key, Manifest, Mount, Peer, Port
+from greenfield.model.manifest import EDITION, Allow, Chart, Cluster, Door, Key, Manifest, Mount, Peer, Port
 from greenfield.model.plan import Plan, Resource, platform_identity, service_identity
 from greenfield.programs import monitors, pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate, mounted, secret_name
-from greenfield.programs.names import addresses, digest, entry
+from greenfield.programs.names import addresses, entry
 from greenfield.programs.stores import HOLDS_DATA
 
 IMAGE: Final = "quay.io/opstree/redis:v7.0.15"
@@ -38,6 +38,8 @@ OPERATOR = Peer({"name": "redis-operator"}, "redis-operator")
 
 _API = "redis.redis.opstreelabs.in/v1beta2"
 _PORT, _SENTINEL_PORT, _METRICS = 6379, 26379, 9121
+# Of what the operator makes: internal/k8sutils/{redis-replication,redis-sentinel,poddisruption}.go
+_TAKEN = ("headless", "additional", "replica", "replication", "sentinel", "sentinel-headless", "sentinel-additional")
 _SENTINELS, _QUORUM = 3, "2"
 _GROUP = "myMaster"  # what the sentinels call it
 _MASTER_USER = "default"  # the operator knows no other
@@ -49,7 +51,8 @@ _POD_SECURITY: Mapping[str, Any] = {**pods.POD_SECURITY, "runAsUser": _USER, "ru
 def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
     """The Service that follows the master."""
     ports = {CLIENT_PORT: _PORT}
-    return Door(f"{resource.name}-master", ports, _peer(resource), ports)
+    others = tuple(f"{resource.name}-{end}" for end in _TAKEN)
+    return Door(f"{resource.name}-master", ports, _peer(resource), ports, others=others)
 
 
 def mount(service: str, resource: Resource, plan: Plan) -> Mount:  # noqa: ARG001
@@ -148,14 +151,13 @@ def _replication(resource: Resource, plan: Plan) -> Manifest:
     return {
         "apiVersion": _API,
         "kind": "RedisReplication",
-        "metadata": _metadata(resource, HOLDS_DATA),
+        # The file of users is read once: another starts the servers anew, one by one.
+        "metadata": _metadata(resource, {**HOLDS_DATA, EDITION: ""}),
         "spec": {
             "clusterSize": settings.nodes,
             **_common(resource, IMAGE, secret_name(resource.name)),
             "kubernetesConfig": {**_kubernetes(resource, IMAGE), "resources": pods.resources(settings.size, _SCRATCH)},
             "acl": {"secret": {"secretName": _acl(resource)}},
-            # The file of users is read once: others start the servers anew, one by one.
-            "env": [{"name": "USERS_EDITION", "value": _edition(resource, plan)}],
             "redisConfig": {"additionalRedisConfig": resource.name},
             "storage": {"keepAfterDelete": True, "volumeClaimTemplate": {"spec": claim}},
             **_exporter(plan),
@@ -168,7 +170,7 @@ def _sentinel(resource: Resource, plan: Plan) -> Manifest:
     return {
         "apiVersion": _API,
         "kind": "RedisSentinel",
-        "metadata": _metadata(resource, {}),
+        "metadata": _metadata(resource, {EDITION: ""}),
         "spec": {
             "clusterSize": _SENTINELS,
             **_common(resource, SENTINEL_IMAGE, secret_name(entry(resource.name, "sentinel"))),
@@ -192,9 +194,8 @@ def _sentinel(resource: Resource, plan: Plan) -> Manifest:
 
 
 def _metadata(resource: Resource, annotations: Mapping[str, str]) -> dict[str, Any]:
-    # The operator gives its pods the labels of what they are made from.
-    named = {"name": resource.name, "labels": dict(pods.NO_SIDECAR)}
-    return {**named, "annotations": dict(annotations)} if annotations else named
+    # The operator gives its pods the labels and annotations of what they are made from.
+    return {"name": resource.name, "labels": dict(pods.NO_SIDECAR), "annotations": dict(annotations)}
 
 
 def _common(resource: Resource, image: str, certificate: str) -> dict[str, Any]:
@@ -241,10 +242,6 @@ def _spread(count: int, plan: Plan, peer: Peer) -> dict[str, Any]:
         "pdb": {"enabled": True, "maxUnavailable": 1},
         "topologySpreadConstraints": pods.spread(plan, peer.labels),
     }
-
-
-def _edition(resource: Resource, plan: Plan) -> str:
-    return digest("".join(piece.name if isinstance(piece, Secret) else piece for piece in users(resource, plan)))
 
 
 def _password(resource: Resource) -> dict[str, str]:

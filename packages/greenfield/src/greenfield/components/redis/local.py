@@ -50,9 +50,9 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
         yield PortClaim(f"{member.name}/{CLIENT_PORT}", zone_host(plan.zones, member.zone), 6379)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
     yield LeafClaim(admin, admin, platform_identity(plan.name, admin))
-    services = (f"{resource.name}.{service}" for service in _rules(resource, plan))
-    for password in (admin, _probe(resource), *services):
-        yield SecretClaim(password)
+    yield from (SecretClaim(password) for password in (admin, _probe(resource)))
+    for service in _rules(resource, plan):
+        yield SecretClaim(f"{resource.name}.{service}", holder=service)
     yield ToolClaim(REDIS)
 
 
@@ -125,7 +125,11 @@ def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
         "password": administrator(resource),
         "users": {
-            service: {"password": f"{resource.name}.{service}", "rules": list(rules)}
+            service: {
+                "password": f"{resource.name}.{service}",
+                "version": site.secret(f"{resource.name}.{service}").version,
+                "rules": list(rules),
+            }
             for service, rules in _rules(resource, plan).items()
         },
     }

@@ -18,8 +18,9 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     """Makes the services' users as ``input`` says; without ``prune`` it only adds.
 
     ``input``: ``server`` (``host``, ``port``), ``tls`` (paths of ``ca``, ``certificate``, ``key``) and ``password``
-    (the name of a secret) of the administrator; ``users`` by service with ``password`` (the name of a secret) and
-    ``rules``. Rules hold from the next command on, in open sessions, too; removing a user ends its sessions.
+    (the name of a secret) of the administrator; ``users`` by service with ``password`` (the name of a secret), the
+    ``version`` of that, and ``rules``. Rules hold from the next command on, in open sessions, too; removing a user ends
+    its sessions. A new password holds beside the old one until ``prune``.
     """
     from redis.exceptions import RedisError
 
@@ -56,7 +57,8 @@ def _reconcile(administrator: Redis, wanted: Mapping[str, Any], secret: Callable
     users: Mapping[str, Mapping[str, Any]] = wanted["users"]
     present = {name for name in _acl(administrator, "USERS") if ":" not in name and name != "default"}
     for name, user in users.items():
-        rules = [*ACTIVE, f"#{hashlib.sha256(secret(user['password']).encode()).hexdigest()}", *user["rules"]]
+        password = f"#{hashlib.sha256(secret(user['password']).encode()).hexdigest()}"
+        rules = [*ACTIVE, password, *user["rules"]]
         if name not in present:
             _acl(administrator, "SETUSER", name, "reset", *rules)
             yield f"added user {name}"
@@ -66,7 +68,7 @@ def _reconcile(administrator: Redis, wanted: Mapping[str, Any], secret: Callable
                 yield f"set the rules of user {name}"
             else:  # what it may do now, beside what it could do before
                 selector = [rule for rule in user["rules"] if not rule.startswith("reset")]
-                _acl(administrator, "SETUSER", name, f"({' '.join(selector)})")
+                _acl(administrator, "SETUSER", name, password, f"({' '.join(selector)})")
                 yield f"extended the rules of user {name}"
     if wanted["prune"] and (gone := sorted(present - users.keys())):
         _acl(administrator, "DELUSER", *gone)

@@ -117,7 +117,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
         dns=("localhost", resource.name),
     )
     yield ToolClaim(envoy.ENVOY)
-    if settings.app is not None:
+    if settings.app is not None and resource.members:
         yield PythonClaim(resource.name, settings.python or "", settings.path, ("granian",))
     if settings.migrate is not None:
         yield DigestClaim(os.path.normpath(f"{plan.root}/{settings.path}"))
@@ -128,9 +128,11 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
             if collectors(plan):
                 yield PortClaim(metrics_port(sidecar(member.name), slot), zone_host(plan.zones, member.zone))
             if settings.command is not None:
-                yield PortClaim(_port(member, slot), LOOPBACK)
+                yield PortClaim(
+                    _port(member, slot), LOOPBACK, open="a command listens at a port, and asks nobody who it is"
+                )
                 for callee in callees:
-                    yield PortClaim(f"{member.name}/out-{callee}/{slot}", LOOPBACK)
+                    yield PortClaim(f"{member.name}/out-{callee}/{slot}", LOOPBACK, open="a command calls others here")
 
 
 def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task]:

@@ -63,7 +63,7 @@ for file in "$1"/*.conf; do sed 's/^Sec/\n&/' "$file" > "$2/${file##*/}"; done
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     """The port that people type, a certificate for them and one for the gateway, the programs and the rules."""
-    yield PortClaim(edge_port(plan.resource(resource.brought_by)), LOOPBACK, PREFERRED_PORT)
+    yield PortClaim(edge_port(plan.resource(resource.brought_by)), LOOPBACK, PREFERRED_PORT, open="people come in here")
     yield LeafClaim(
         name=_edge(resource),
         common_name=resource.name,

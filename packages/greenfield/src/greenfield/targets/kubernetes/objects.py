@@ -11,6 +11,7 @@ from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.manifest import Chart, Manifest
 from greenfield.model.plan import Plan, Resource
+from greenfield.targets.kubernetes.editions import with_editions
 from greenfield.targets.kubernetes.gaps import require_whole
 from greenfield.targets.kubernetes.network import allows, policies
 from greenfield.targets.kubernetes.object import Object
@@ -44,7 +45,7 @@ def objects(
             hint=f"`greenfield secrets seal{environment} --cert CERTIFICATE` makes and seals them",
         )
     if sealed is not None:
-        found = [_sealed(each, sealed) for each in found]
+        found = with_editions(_sealed(each, sealed) for each in found)
     return apply(declaration, found)
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ _ANNOTATIONS: Mapping[Scope, dict[str, str]] = {
     "namespace": {"sealedsecrets.bitnami.com/namespace-wide": "true"},
     "cluster": {"sealedsecrets.bitnami.com/cluster-wide": "true"},
 }
-_FORMS = {"raw": "", "url": " | urlquery", "sha256": " | sha256sum"}
+_FORMS = {"raw": "", "url": " | urlquery", "sha256": ""}
 SEALED_SECRETS = Chart(
     rank=40,
     name="sealed-secrets-controller",
@@ -82,10 +83,29 @@ def is_secret(manifest: Manifest) -> bool:
 
 
 def wanted(manifest: Manifest) -> tuple[str, ...]:
-    """The names of the secrets that a manifest of a Secret holds, each once."""
+    """What must be sealed for a manifest of a Secret, each value once, by the name under which it is sealed."""
+    return tuple(dict.fromkeys(_sealed_as(secret) for secret in _secrets(manifest)))
+
+
+def names(manifest: Manifest) -> tuple[str, ...]:
+    """The secrets that a manifest of a Secret holds, as such or as a digest, each once."""
+    return tuple(dict.fromkeys(secret.name for secret in _secrets(manifest)))
+
+
+def _secrets(manifest: Manifest) -> Iterator[Secret]:
     contents: Iterable[Content | str] = manifest["stringData"].values()
-    pieces = [piece for content in contents if not isinstance(content, str) for piece in content]
-    return tuple(dict.fromkeys(piece.name for piece in pieces if isinstance(piece, Secret)))
+    pieces = (piece for content in contents if not isinstance(content, str) for piece in content)
+    return (piece for piece in pieces if isinstance(piece, Secret))
+
+
+def _sealed_as(secret: Secret) -> str:
+    """A digest is sealed as such: the controller leaves every sealed value in the Secret, beside what it joins."""
+    return f"{secret.name}.sha256" if secret.form == "sha256" else secret.name
+
+
+def _clear(secret: Secret, value: str) -> bytes:
+    """What is sealed of a secret."""
+    return (hashlib.sha256(value.encode()).hexdigest() if secret.form == "sha256" else value).encode()
 
 
 def missing(manifests: Iterable[Manifest], sealed: Sealed | None) -> list[tuple[str, str]]:
@@ -119,7 +139,7 @@ def _template(content: Content | str) -> str:
     """A content as the controller's template; braces of its own are said as text."""
     pieces = (content,) if isinstance(content, str) else content
     return "".join(
-        f'{{{{ index . "{piece.name}"{_FORMS[piece.form]} }}}}'
+        f'{{{{ index . "{_sealed_as(piece)}"{_FORMS[piece.form]} }}}}'
         if isinstance(piece, Secret)
         else re.sub(r"\{\{", '{{"{{"}}', piece)
         for piece in pieces
@@ -142,18 +162,19 @@ def reseal(
     A secret that several Secrets hold (a password and its digest) is the same in all of them. Values that nothing wants
     any more are left out.
     """
-    places: dict[str, list[str]] = {}
+    places: dict[str, dict[tuple[str, str], Secret]] = {}  # by secret: the Secret that holds it, and as what
     for manifest in manifests:
-        for name in wanted(manifest) if is_secret(manifest) else ():
-            places.setdefault(name, []).append(manifest["metadata"]["name"])
+        for secret in _secrets(manifest) if is_secret(manifest) else ():
+            places.setdefault(secret.name, {})[manifest["metadata"]["name"], _sealed_as(secret)] = secret
     values: dict[str, dict[str, str]] = {}
-    for name, holders in sorted(places.items()):
-        known = {holder: kept.values.get(holder, {}).get(name) for holder in holders}
+    for name, held in sorted(places.items()):
+        known = {place: kept.values.get(place[0], {}).get(place[1], "") for place in held}
         if name in given or not all(known.values()):
-            clear = given.get(name) or generate()
-            known = {holder: encrypt(clear.encode(), Place(holder, kept.namespace, kept.scope)) for holder in holders}
-        for holder, value in known.items():
-            values.setdefault(holder, {})[name] = str(value)
+            value = given.get(name) or generate()
+            opens = {holder: Place(holder, kept.namespace, kept.scope) for holder, _ in held}
+            known = {place: encrypt(_clear(secret, value), opens[place[0]]) for place, secret in held.items()}
+        for (holder, sealed_as), text in known.items():
+            values.setdefault(holder, {})[sealed_as] = text
     ordered = {holder: dict(sorted(held.items())) for holder, held in sorted(values.items())}
     return Sealed(kept.namespace, kept.scope, kept.fingerprint, kept.note, ordered)
 

@@ -26,6 +26,8 @@ from greenfield.targets.local.state import Mark, State, load
 from greenfield.targets.local.sweep import sweep
 
 START_S = 20.0
+LEASHED = "leashed"
+"""To the supervisor: its stdin is a pipe, at whose end everything ends."""
 OnEvent = Callable[[Mapping[str, Any]], None]
 
 
@@ -124,18 +126,41 @@ def _lives(mark: Mark | None) -> bool:
     return mark is not None and bool(fields) and int(fields[19]) == mark.born and fields[0] not in {"Z", "X"}
 
 
-def start(paths: StatePaths) -> Supervisor:
-    """Starts guardian and supervisor; returns when it answers. StateError where it cannot live."""
+def obtain(paths: StatePaths, leash: int | None = None) -> Supervisor:
+    """The supervisor that lives, started where none does. One that is just ending is waited for, and replaced.
+
+    ``leash`` as for ``start``.
+    """
+    deadline = time.monotonic() + START_S
+    while True:
+        supervisor = connect(paths) or start(paths, leash)
+        try:
+            supervisor.status()
+        except NotRunningError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return supervisor
+
+
+def start(paths: StatePaths, leash: int | None = None) -> Supervisor:
+    """Starts guardian and supervisor; returns when it answers. StateError where it cannot live.
+
+    ``leash`` is the reading end of a pipe: the platform is stopped when nobody holds the writing end any more.
+    """
     make_folders(paths)
     clean(paths)
     run = secrets.token_hex(8)
     before = logs.size(paths.logs, "supervisor")
     guardian = Path(__file__).with_name("guardian.py")
     command = [sys.executable, "-m", "greenfield.targets.local.supervisor", str(paths.root), run]
+    if leash is not None:
+        command.append(LEASHED)
     subprocess.run(
         [sys.executable, "-I", "-S", str(guardian), str(paths.logs / "supervisor.log"), *command],
         env={**os.environ, spawn.TAG: f"{run}:supervisor:0:"},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if leash is None else leash,
         check=True,
         cwd="/",
     )

@@ -48,6 +48,11 @@ class StatePaths:
         return self.home / "secrets"
 
     @property
+    def versions(self) -> Path:
+        """Which version of each rotated secret holds."""
+        return self.home / "versions.json"
+
+    @property
     def state(self) -> Path:
         """What is remembered from run to run."""
         return self.home / "state.json"

@@ -151,7 +151,7 @@ def _name(claim: Claim) -> str:
 def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
     """Everything claimed, found or made; what is quick to refuse comes before what is slow to fetch."""
     claims, paths = claims_of(plan, catalogue), host.paths
-    pythons = Pythons(paths.root, paths.home / "pythons.json", host.environment).find(_of(PythonClaim, claims))
+    pythons = Pythons(Path(plan.root), paths.home / "pythons.json", host.environment).find(_of(PythonClaim, claims))
     digests = {claim.path: digest(Path(claim.path)) for claim in _of(DigestClaim, claims)}
     ports = host.ports.choose(_of(PortClaim, claims), host.remembered, anew=host.new_ports)
     pki = Pki(paths.pki, plan.name)
@@ -173,6 +173,7 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
         late=late,
         digests=digests,
         pythons=pythons,
+        versions=secrets.versions(paths.versions),
         caller={name: host.environment[name] for name in CALLER if name in host.environment},
     )
     return dataclasses.replace(site, bindings=bindings(plan, catalogue, site))

@@ -1,6 +1,6 @@
 """The process in the background: owns the engine, answers the API, remembers.
 
-``python -m greenfield.targets.local.supervisor ROOT RUN``; started by ``client.start``, below the guardian.
+``python -m greenfield.targets.local.supervisor ROOT RUN [leashed]``; started by ``client.start``, below the guardian.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from greenfield import __version__
 from greenfield.errors import GreenfieldError, StartError, StateError
 from greenfield.model.local import Graph
-from greenfield.targets.local import logs, spawn
+from greenfield.targets.local import client, logs, spawn
 from greenfield.targets.local import state as remembered
 from greenfield.targets.local.api import Api
 from greenfield.targets.local.engine import Engine, Event, Outcome
@@ -176,8 +177,8 @@ def _mark(outer: int) -> Mark:
     return Mark(pid=outer, born=spawn.born(outer) or 0)
 
 
-async def supervise(paths: StatePaths, run: str) -> None:
-    """Serves until everything has been stopped."""
+async def supervise(paths: StatePaths, run: str, *, leashed: bool = False) -> None:
+    """Serves until everything has been stopped; ``leashed``: the end of stdin stops it too."""
     supervisor = Supervisor(paths, run)
     supervisor.save()
     loop = asyncio.get_running_loop()
@@ -188,6 +189,8 @@ async def supervise(paths: StatePaths, run: str) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
+    if leashed:
+        background.add(asyncio.create_task(_until_let_go(end)))
     background.add(asyncio.create_task(_rotate(paths.logs)))
     api = Api(supervisor)
     server = await api.serve(paths.api)
@@ -198,6 +201,16 @@ async def supervise(paths: StatePaths, run: str) -> None:
     supervisor.state.supervisor = supervisor.state.guardian = None
     supervisor.save()
     paths.api.unlink(missing_ok=True)
+
+
+async def _until_let_go(end: Callable[[], None]) -> None:
+    """Calls ``end`` when nobody holds the other end of stdin any more."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(0, "rb", closefd=False))
+    while await reader.read(1 << 10):
+        continue
+    end()
 
 
 async def _rotate(folder: Path) -> None:
@@ -223,7 +236,7 @@ def main() -> None:
     try:
         make_folders(paths)
         _hold(paths.lock)
-        asyncio.run(supervise(paths, run))
+        asyncio.run(supervise(paths, run, leashed=client.LEASHED in sys.argv[3:]))
     except GreenfieldError as exc:
         print(exc.message, file=sys.stderr)
         sys.exit(1)

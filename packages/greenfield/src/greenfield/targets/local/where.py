@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from greenfield.model.binding import Binding, Credential, Leaf, joined
 from greenfield.model.component import Catalogue
-from greenfield.model.content import Content, Secret, text
+from greenfield.model.content import Content, text
 from greenfield.model.local import Site
 from greenfield.model.plan import Plan, Resource
 
@@ -33,7 +33,7 @@ class LocalWhere:
     def credential(self, service: str, resource: Resource) -> Credential:
         """The secret of that service at that resource."""
         name = f"{resource.name}.{service}"
-        return Credential(Secret(name), self._site.secret_file(name))
+        return Credential(self._site.secret(name), self._site.secret_file(name))
 
     def outbound(self, service: str, callee: str) -> tuple[Content, Mapping[str, Content]]:
         """A port of the sidecar where one is claimed for it, else its socket.

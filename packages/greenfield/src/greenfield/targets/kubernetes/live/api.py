@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from greenfield.errors import ClusterError
@@ -69,6 +71,12 @@ class Api:
     opened: Opened
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _answered: bool = False
+    _ahead: dt.timedelta = dt.timedelta()
+
+    @property
+    def now(self) -> dt.datetime:
+        """The time by the server's clock, as its last answer told it."""
+        return dt.datetime.now(dt.UTC) + self._ahead
 
     async def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
         """The body at a path; Refusal where there is none."""
@@ -123,6 +131,8 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _unreachable(self.opened, exc) from exc
         self._answered = True
+        if told := response.headers.get("Date"):
+            self._ahead = parsedate_to_datetime(told) - dt.datetime.now(dt.UTC)
         if response.status == 401 and self.opened.expired:
             raise _expired(self.opened)
         if response.status >= 400:

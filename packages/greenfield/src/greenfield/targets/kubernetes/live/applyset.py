@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from greenfield import __version__
 from greenfield.errors import ClusterError
-from greenfield.model.plan import Plan
 from greenfield.programs.stores import HOLDS_DATA
 from greenfield.targets.kubernetes.live.api import Api, Refusal
 from greenfield.targets.kubernetes.live.fields import owned
@@ -110,11 +109,11 @@ def _path(namespace: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps/{PARENT}"
 
 
-async def read(api: Api, plan: Plan) -> ApplySet:
+async def read(api: Api, namespace: str) -> ApplySet:
     """The set of a platform; empty where nothing was deployed. ClusterError where its parent is not ours."""
-    found = ApplySet(plan.name)
+    found = ApplySet(namespace)
     try:
-        parent = await api.get(_path(plan.name))
+        parent = await api.get(_path(namespace))
     except Refusal as refusal:
         if refusal.code == 404:
             return found
@@ -124,11 +123,11 @@ async def read(api: Api, plan: Plan) -> ApplySet:
     tool = annotations.get(_TOOLING, "")
     if (metadata.get("labels") or {}).get(_ID) != found.id or not tool.startswith(f"{MANAGER}/"):
         raise ClusterError(
-            f"There is a ConfigMap {PARENT} in namespace {plan.name} that no deploy of greenfield wrote.",
+            f"There is a ConfigMap {PARENT} in namespace {namespace} that no deploy of greenfield wrote.",
             hint="is it the right cluster, and the platform's own namespace? Otherwise rename that ConfigMap",
         )
     return ApplySet(
-        plan.name,
+        namespace,
         frozenset(filter(None, annotations.get(_KINDS, "").split(","))),
         frozenset(filter(None, annotations.get(_NAMESPACES, "").split(","))),
         there=True,

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from greenfield.errors import ClusterError
 from greenfield.model.manifest import Chart
 from greenfield.model.plan import Plan
-from greenfield.targets.kubernetes.live import applyset
+from greenfield.targets.kubernetes.live import applyset, lease
 from greenfield.targets.kubernetes.live.api import Answer, Api, Refusal
 from greenfield.targets.kubernetes.live.applyset import ApplySet, Member
 from greenfield.targets.kubernetes.live.kinds import Kinds, kinds_of
@@ -28,7 +28,8 @@ from greenfield.targets.kubernetes.object import Object
 
 Event = Mapping[str, Any]
 Tell = Callable[[Event], None]
-POLL_S: Final = 1.0
+POLL_S: Final = 1.0  # at most; the first look comes sooner
+_SOON_S: Final = 0.2
 _JOBS: Final = frozenset({"batch"})
 _RUNNING: Final = frozenset({"apps", "autoscaling", "keda.sh"})  # what runs on, and what scales it
 
@@ -69,16 +70,26 @@ async def survey(
     try:
         kinds = await kinds_of(api)
         kinds.require(wanted, charts)
-        found = await applyset.read(api, plan)
+        found = await applyset.read(api, plan.name)
         marked = tuple(found.marked(each) for each in wanted)
         fresh = await fresh_namespaces(api, marked)
         all_of_it = found.with_(*applyset.listed(marked, kinds))
         there, refused = await applyset.members(api, all_of_it, kinds) if found.there else ([], [])
+        refused += await _of_lease(api, plan.name)
     except Refusal as refusal:
         raise explained([Refused(str(refusal.details.get("kind", plan.name)), plan.name, refusal)]) from refusal
     trier = Trier(api, kinds, {member.key: member for member in there}, force)
     trials = await trier.all(marked, fresh, refused)
     return Survey(marked, kinds, found, tuple(trials), tuple(applyset.surplus(there, marked)), fresh)
+
+
+async def _of_lease(api: Api, namespace: str) -> list[Refused]:
+    """Why it may not even be looked who deploys, if so; so that one role allows that, too."""
+    try:
+        await lease.read(api, namespace)
+    except Refusal as refusal:
+        return [Refused(f"Lease/{lease.NAME}", namespace, refusal)]
+    return []
 
 
 def going(found: Survey, wishes: Wishes) -> tuple[Member, ...]:
@@ -98,6 +109,7 @@ class Deployment:
     pruned: list[Member] = field(default_factory=list)
     _changes: Mapping[Any, str] = field(default_factory=dict)
     _deadline: float = 0.0
+    _newer: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
 
     async def run(self) -> None:
         """Everything in order. ClusterError at the first stage that is refused or does not become ready in time."""
@@ -110,14 +122,20 @@ class Deployment:
 
     async def _run(self) -> None:
         self._changes = {trial.object.key: trial.change for trial in self.found.trials}
-        self._deadline = time.monotonic() + (self.wishes.wait_s or 0.0)
-        await self._stage([each for each in self.found.wanted if each.kind == "Namespace"])
-        await self._remember()
-        stages = sorted({each.stage for each in self.found.wanted})
-        for stage in stages:
-            await self._stage([each for each in self.found.wanted if each.stage == stage and each.kind != "Namespace"])
-        await self._prune()
-        await self._forget()
+        namespaces = [each for each in self.found.wanted if each.kind == "Namespace"]
+        others = [each for each in self.found.wanted if each.kind != "Namespace"]
+        await self._stage([each for each in namespaces if each.name in self.found.fresh])  # a Lease needs its own
+        async with lease.held(self.api, self.found.set.namespace, self._wait_for):
+            self._deadline = time.monotonic() + (self.wishes.wait_s or 0.0)
+            await self._stage([each for each in namespaces if each.name not in self.found.fresh])
+            await self._remember()
+            for stage in sorted({each.stage for each in others}):
+                await self._stage([each for each in others if each.stage == stage])
+            await self._prune()
+            await self._forget()
+
+    def _wait_for(self, holder: str) -> None:
+        self.tell({"event": "lock", "name": f"Lease/{lease.NAME}", "state": "waiting", "reason": f"held by {holder}"})
 
     async def _stage(self, objects: Sequence[Object]) -> None:
         """What is only read, or an operator's, first; then jobs, such as migrations; then what runs on."""
@@ -154,7 +172,7 @@ class Deployment:
     # --- waiting ----------------------------------------------------------------------------------------------------
 
     async def _wait(self, objects: Sequence[Object]) -> None:
-        left = {each.key: each for each in objects}
+        left, pause = {each.key: each for each in objects}, _SOON_S
         said: dict[Any, State] = {}
         while left:
             for key, state in (await self._states(list(left.values()))).items():
@@ -168,7 +186,8 @@ class Deployment:
             if failed or (left and time.monotonic() > self._deadline):
                 raise await self._stuck(failed or list(left.values()), said, timed_out=not failed)
             if left:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause)
+                pause = min(POLL_S, pause * 1.5)
 
     async def _states(self, objects: Sequence[Object]) -> Mapping[Any, State]:
         """One listing for each kind and namespace."""
@@ -201,9 +220,14 @@ class Deployment:
     # --- what is remembered, and what goes --------------------------------------------------------------------------
 
     async def _remember(self) -> None:
-        """On the cluster, before anything else: where members may be, old and new."""
+        """On the cluster, before anything else: where members may be, old and new.
+
+        The set is read once more: another deploy may have ended since the survey.
+        """
         kinds, namespaces = applyset.listed(self.found.wanted, self.found.kinds)
-        await applyset.write(self.api, self.found.set.with_(kinds, namespaces), force=self.wishes.force)
+        known = await applyset.read(self.api, self.found.set.namespace)
+        self._newer = known.kinds - self.found.set.kinds, known.namespaces - self.found.set.namespaces
+        await applyset.write(self.api, known.with_(kinds, namespaces), force=self.wishes.force)
 
     async def _prune(self) -> None:
         for member in going(self.found, self.wishes):
@@ -216,8 +240,8 @@ class Deployment:
         gone = {member.key for member in self.pruned}
         left = [member for member in self.found.surplus if member.key not in gone]
         kinds, namespaces = applyset.listed(self.found.wanted, self.found.kinds, left)
-        now = ApplySet(self.found.set.namespace).with_(kinds, namespaces)
-        await applyset.write(self.api, now, force=self.wishes.force)
+        newer = ApplySet(self.found.set.namespace).with_(*self._newer)
+        await applyset.write(self.api, newer.with_(kinds, namespaces), force=self.wishes.force)
 
     def _told(self, title: str, state: str, reason: str = "") -> None:
         self.tell({"event": "object", "name": title, "state": state, **({"reason": reason} if reason else {})})
