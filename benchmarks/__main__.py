@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry")
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "consumer")
 LONG = ("soak",)  # by name only
 
 
