@@ -19,7 +19,7 @@ from greenfield_kit.relay import CANDIDATE_S
 from support import drawn
 from support.pages import ROOT, blocks
 
-PAGES = [ROOT / "docs" / "kit.md", ROOT / "docs" / "kit" / "outbox.md"]
+PAGES = [ROOT / "docs" / name for name in ("kit.md", "kit/outbox.md", "kit/consumer.md")]
 _LAST = "\nassert [route.path for route in app.routes if route.path.startswith('/health')]\n"
 
 
