@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache")
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox")
 LONG = ("soak",)  # by name only
 
 

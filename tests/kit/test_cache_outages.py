@@ -13,6 +13,7 @@ from benchmarks.redis_alone import RedisAlone, redis_alone
 
 from greenfield_kit.cache import Cache, Policy
 from kit.cached import FERN, MOSS, STEADY, Origin, Thing, cache, until
+from support.platform import wait_for
 
 ENTRY = "catalog:cache:"
 
@@ -267,3 +268,20 @@ def test_a_password_that_is_wrong_is_no_error_either(redis: RedisAlone, monkeypa
             assert state(here) != "closed"
 
     asyncio.run(story())
+
+
+def test_a_process_that_only_forgets_waits_for_its_connection(redis: RedisAlone) -> None:
+    """It may have nobody to make up for it later."""
+
+    async def fill() -> None:
+        async with cache() as here:
+            await asked(here, Origin(), "fern")
+            await until("the fill", lambda: redis.ask("EXISTS", f"{ENTRY}fern"))
+
+    async def forget() -> None:
+        async with cache(Policy(answer=0.0005)) as here:  # less than it takes to connect
+            await here.forget("fern")
+
+    asyncio.run(fill())
+    asyncio.run(forget())
+    wait_for("it to be gone", lambda: not redis.ask("EXISTS", f"{ENTRY}fern"))

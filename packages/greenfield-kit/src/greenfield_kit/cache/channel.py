@@ -29,7 +29,7 @@ class AwayError(Exception):
 
 
 class Channel:
-    """Commands to one Redis. Whatever is asked is answered, or raises AwayError within twice ``answer_s`` seconds.
+    """Commands to one Redis. Each is answered, or raises AwayError within twice ``answer_s`` seconds.
 
     After failures in a row nothing is tried any more and AwayError comes at once, until a trial in the background,
     which no caller waits for, went well.
@@ -47,12 +47,15 @@ class Channel:
         self._trial: asyncio.Task[None] | None = None
         self.circuit = Circuit(lambda: asyncio.get_running_loop().time())
 
-    async def ask(self, *words: bytes | int) -> Any:
-        """What Redis answers to a command. Raises AwayError, or ResponseError where Redis refuses."""
+    async def ask(self, *words: bytes | int, patiently: bool = False) -> Any:
+        """What Redis answers to a command. Raises AwayError, or ResponseError where Redis refuses.
+
+        ``patiently``: a connection that is being made is waited for until it is, or has failed.
+        """
         if self.circuit.state != "closed":
             self._try_again()
             raise AwayError(f"{self.name} is left alone for a while")
-        return await self._ask(*words)
+        return await self._ask(*words, patiently=patiently)
 
     async def close(self) -> None:
         """Ends the connection; the next command opens another."""
@@ -65,26 +68,26 @@ class Channel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._session = self._opening = self._trial = None
 
-    async def _ask(self, *words: bytes | int) -> Any:
+    async def _ask(self, *words: bytes | int, patiently: bool = False) -> Any:
         session = self._session
         if session is None or session.lost:
-            session = await self._opened()
+            session = await self._opened(max(CONNECT_S, self._answer_s) + LATE_S if patiently else self._answer_s)
         try:
             return await session.ask(words)
         except ReadOnlyError:
             session.lose(AwayError(f"{self.name} is no longer the master"))
             raise
 
-    async def _opened(self) -> _Session:
-        """The session, opened once for all who want one; nobody waits longer for it than for an answer."""
+    async def _opened(self, patience_s: float) -> _Session:
+        """The session, opened once for all who want one."""
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
             self._opening.add_done_callback(_heard)
         opening = self._opening
-        done, _ = await asyncio.wait([opening], timeout=self._answer_s)
+        done, _ = await asyncio.wait([opening], timeout=patience_s)
         if not done:
             self._fail("it is not reached")
-            raise AwayError(f"{self.name} was not reached within {self._answer_s:g} s")
+            raise AwayError(f"{self.name} was not reached within {patience_s:g} s")
         return opening.result()
 
     async def _open(self) -> _Session:
