@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "kit")
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit")
 LONG = ("soak",)  # by name only
 
 

@@ -41,9 +41,8 @@ class Notification(BaseModel):
 
 
 @service.consume("orders")
-async def invoice(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
+async def invoice(order: Order) -> None:
     """One order."""
-    order = Order.model_validate_json(value)
     async with invoices.begin() as connection:
         await connection.execute(WRITE, order.model_dump())
         written = (await connection.execute(WRITTEN, {"id": order.id})).one()

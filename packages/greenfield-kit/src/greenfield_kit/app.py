@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from greenfield_kit.cache import Cache
-    from greenfield_kit.consumer import Handler
+    from greenfield_kit.consumer import Consumer, Limits
+    from greenfield_kit.consumer.handler import Function
     from greenfield_kit.http import Client
+    from greenfield_kit.inbox import Inbox
     from greenfield_kit.outbox import Outbox
     from greenfield_kit.relay import Relay
     from greenfield_kit.topic import Topic
@@ -30,8 +32,9 @@ CHECK_S = 2.0  # a connection that does not answer within this is not ready
 SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
 
+_NOT_TWICE = {"tracing": False, "metrics": False, "logs": False}  # of FastAPI's own: the kit tells what it would
 Check = Callable[[], Awaitable[Any]]
-Taken = TypeVar("Taken", bound="Handler")
+Taken = TypeVar("Taken", bound="Function")
 log = logging.getLogger("greenfield_kit")
 
 
@@ -44,7 +47,7 @@ class Service:
         self._spared: set[str] = set()
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
-        self._handlers: list[tuple[str, Handler]] = []
+        self.consumers: list[Consumer] = []
         self._relays: list[Relay] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
@@ -117,15 +120,24 @@ class Service:
         self._closes.append(client.close)
         return client
 
-    def consume(self, name: str) -> Callable[[Taken], Taken]:
-        """Decorates ``async def handle(value: bytes, headers: dict[str, str])``: called for each message, in order.
+    def consume(
+        self,
+        name: str,
+        *,
+        inbox: AsyncEngine | Inbox | None = None,
+        batch: int = 0,
+        limits: Limits | None = None,
+    ) -> Callable[[Taken], Taken]:
+        """Decorates ``async def handle(body: Order, message: Message, transaction: AsyncConnection)``.
 
-        At least once: a message counts as taken when the handler returned. One that fails is tried again with growing
-        pauses, then logged and passed over.
+        In order for each key. At least once; with an ``inbox`` once, in one transaction with the record of it. What
+        fails is tried again with growing pauses, then kept as a dead letter: see ``Consumer``.
         """
 
         def register(handler: Taken) -> Taken:
-            self._handlers.append((name, handler))
+            from greenfield_kit.consumer import Consumer as Made
+
+            self.consumers.append(Made(name, handler, inbox=inbox, batch=batch, limits=limits))
             return handler
 
         return register
@@ -136,6 +148,7 @@ class Service:
         telemetry.configure()
         for watch in self._watches:
             watch()
+        options = {"telemetry": _NOT_TWICE, **options}
         app = FastAPI(title=self.name, lifespan=self._lifespan, **options)
         app.add_middleware(Requests)
         problems.install(app)
@@ -159,7 +172,7 @@ class Service:
                 stack.push_async_callback(close)
             for relay in self._relays:
                 await stack.enter_async_context(relay.running())
-            if self._handlers:
+            if self.consumers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})
             yield
@@ -167,15 +180,12 @@ class Service:
 
     @asynccontextmanager
     async def _consuming(self) -> AsyncIterator[None]:
-        from greenfield_kit.consumer import Subscription, consume
-
-        subscriptions = [(Subscription(name), handler) for name, handler in self._handlers]
         async with asyncio.TaskGroup() as group:
-            for subscription, handler in subscriptions:
-                group.create_task(consume(subscription, handler))
+            for consumer in self.consumers:
+                group.create_task(consumer.run())
             yield
-            for subscription, _ in subscriptions:
-                subscription.close()
+            for consumer in self.consumers:
+                consumer.close()
 
     async def _ready(self) -> JSONResponse:
         loop = asyncio.get_running_loop()
