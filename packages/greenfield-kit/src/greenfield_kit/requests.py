@@ -91,7 +91,8 @@ def _told(send: Send, span: Span | None) -> Send:
     async def telling(message: Message) -> None:
         if message["type"] == "http.response.start":
             span.set_attribute("http.response.status_code", message["status"])
-            message["headers"] = [*message.get("headers", ()), *span.answer()]
+            if more := span.answer():
+                message["headers"] = [*message.get("headers", ()), *more]
         await send(message)
 
     return telling
