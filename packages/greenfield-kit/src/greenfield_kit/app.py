@@ -36,6 +36,7 @@ CHECK_S = 2.0  # a connection that does not answer within this is not ready
 SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
 
+_NOT_TWICE = {"tracing": False, "metrics": False, "logs": False}  # of FastAPI's own: the kit tells what it would
 Check = Callable[[], Awaitable[Any]]
 Taken = TypeVar("Taken", bound="Function")
 log = logging.getLogger("greenfield_kit")
@@ -170,6 +171,7 @@ class Service:
         telemetry.configure()
         for watch in self._watches:
             watch()
+        options = {"telemetry": _NOT_TWICE, **options}
         app = _Application(title=self.name, lifespan=self._lifespan, **options)
         app.around = lambda inner: Requests(inner, limits, self._bounds)
         problems.install(app, *self._away)
