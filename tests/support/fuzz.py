@@ -37,7 +37,7 @@ def fuzzed(address: str, run: Run, *options: str) -> str:
     with relayed(address.removeprefix("unix:")) as port, tempfile.TemporaryDirectory() as folder:
         Path(folder, "schemathesis.toml").write_text(_SETTINGS)
         line = [PROGRAM, "run", f"http://127.0.0.1:{port}/openapi.json"]
-        line += ["--checks", "all", "--phases", run.phases, "--max-examples", str(run.examples), "--workers", "2"]
+        line += ["--checks", "all", "--phases", run.phases, "--max-examples", str(run.examples)]
         line += ["--seed", str(run.seed), "--generation-database", "none", "--request-timeout", "20"]
         line += ["--suppress-health-check", "all", *options]
         environment = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}

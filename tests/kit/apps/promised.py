@@ -18,7 +18,7 @@ class Thing(BaseModel):
     """Something to keep."""
 
     name: str = Field(min_length=1, max_length=64)
-    number: int = Field(ge=2, le=2**63 - 1)  # pydantic takes true for 1
+    number: int = Field(ge=2, le=2**31 - 1)  # pydantic takes true for 1
     more: dict[str, Any] = Field(default_factory=dict)
 
 
