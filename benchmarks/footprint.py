@@ -36,7 +36,7 @@ def shares(platform: Running) -> list[Share]:
             found[names[owner]].append(pid)
     programs = {name: _program(pid) for pid, name in names.items()}
     return [
-        Share(name, programs[name], sum(map(_pss_mib, pids)), sum(map(_cpu_s, pids))) for name, pids in found.items()
+        Share(name, programs[name], sum(map(pss_mib, pids)), sum(map(_cpu_s, pids))) for name, pids in found.items()
     ]
 
 
@@ -75,7 +75,8 @@ def _program(pid: int) -> str:
         return "gone"
 
 
-def _pss_mib(pid: int) -> float:
+def pss_mib(pid: int) -> float:
+    """Its memory, shared pages by their share."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # it ended meanwhile

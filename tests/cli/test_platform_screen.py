@@ -7,21 +7,10 @@ from typing import Any
 
 import pytest
 
-from greenfield.cli.board import Board, Row
-from greenfield.cli.platform import check_same, contract, what_changed
-from greenfield.cli.screen import (
-    JsonScreen,
-    LineScreen,
-    card,
-    event_line,
-    fitting,
-    memory_text,
-    plain_table,
-    remarks,
-    rows_of,
-    table,
-    took,
-)
+from greenfield.cli.board import Processes, Row, plain_table, rows_of
+from greenfield.cli.lifecycle import check_same, contract, what_changed
+from greenfield.cli.screen import JsonScreen, LineScreen, event_line, fitting
+from greenfield.cli.summary import card, memory_text, remarks, took
 from greenfield.errors import StateError
 from greenfield.model.local import Command, Task
 from support.engine import Rig
@@ -38,19 +27,21 @@ STATUS: dict[str, Any] = {
 
 
 @pytest.fixture
-def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
+def board(tmp_path_factory: pytest.TempPathFactory) -> Processes:
     """b waits for a task, which waits for a."""
     rig = Rig(tmp_path_factory.mktemp("rig"), "python")
     task = Task(name="made", resource="m", action=Command(argv=("true",), environment={}, cwd="/"), after=("a",))
-    return Board(rig.graph(rig.server("a", 1), task, rig.server("b", 2, after=("made", "resource:a"))))
+    found = Processes()
+    found.expect(rig.graph(rig.server("a", 1), task, rig.server("b", 2, after=("made", "resource:a"))))
+    return found
 
 
-def by_name(board: Board) -> dict[str, Row]:
+def by_name(board: Processes) -> dict[str, Row]:
     """The rows by their names."""
     return {row.name: row for row in board.rows()}
 
 
-def test_a_row_tells_what_it_waits_for(board: Board) -> None:
+def test_a_row_tells_what_it_waits_for(board: Processes) -> None:
     """Until the last of it is ready or done."""
     assert by_name(board)["b"].waiting_on == ("a", "made")
     board.heard({"event": "process", "name": "a", "state": "ready", "ready": True, "reason": ""})
@@ -59,7 +50,7 @@ def test_a_row_tells_what_it_waits_for(board: Board) -> None:
     assert by_name(board)["b"].waiting_on == ()
 
 
-def test_a_status_answer_fills_in_what_no_event_tells(board: Board) -> None:
+def test_a_status_answer_fills_in_what_no_event_tells(board: Processes) -> None:
     """Pid, memory, restarts; and the reason of a failure stays until it is over."""
     board.heard(
         {"event": "process", "name": "a", "state": "backoff", "ready": False, "reason": "it exited with code 1"}
@@ -71,7 +62,7 @@ def test_a_status_answer_fills_in_what_no_event_tells(board: Board) -> None:
     assert (row.pid, row.rss_bytes, row.restarts, row.reason) == (7, 3 << 20, 1, "")
 
 
-def test_the_old_one_of_a_surge_stands_below_the_new(board: Board) -> None:
+def test_the_old_one_of_a_surge_stands_below_the_new(board: Processes) -> None:
     """Two processes of one name, the one that leaves last; alone, it keeps its own row."""
     leaving = {**PROCESS, "state": "draining", "pid": 6}
     board.saw({"processes": [leaving, PROCESS]})
@@ -82,7 +73,7 @@ def test_the_old_one_of_a_surge_stands_below_the_new(board: Board) -> None:
 
 def test_lines_tell_each_change_once(capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, without what only waits; a repeated state is no news."""
-    screen = LineScreen()
+    screen = LineScreen(Processes())
     for state in ("waiting", "starting", "ready", "ready"):
         screen.event({"event": "process", "name": "a", "state": state, "ready": False, "reason": ""})
     out, err = capsys.readouterr()
@@ -92,7 +83,7 @@ def test_lines_tell_each_change_once(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_json_is_one_event_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """On stdout; what is for people goes to stderr."""
-    screen = JsonScreen()
+    screen: JsonScreen[object] = JsonScreen()
     screen.event({"event": "task", "name": "a", "state": "done"})
     screen.note("for people")
     out, err = capsys.readouterr()
@@ -110,14 +101,15 @@ def test_an_event_reads_as_a_sentence() -> None:
 def test_a_table_that_is_too_high_keeps_what_is_not_ready() -> None:
     """In the order of the graph."""
     rows = [Row(str(i), ready=i % 2 == 0) for i in range(6)]
-    assert [row.name for row in fitting(rows, 4)] == ["0", "1", "3", "5"]
-    assert fitting(rows, 6) == rows
+    assert [row.name for row in fitting(rows, 4, lambda row: row.ready)] == ["0", "1", "3", "5"]
+    assert fitting(rows, 6, lambda row: row.ready) == rows
 
 
-def test_both_tables_have_every_column() -> None:
+def test_both_tables_have_every_column(board: Processes) -> None:
     """The moving one and the plain one."""
     (row,) = rows_of(STATUS)
-    assert table([row]).row_count == 1
+    moving = board.table(10)
+    assert (moving.row_count, len(moving.columns)) == (2, 9)
     head, line = plain_table([row]).splitlines()
     assert head.split() == ["NAME", "ZONE", "STATE", "READY", "PID", "ADDRESS", "RESTARTS", "RSS", "WAITING", "ON"]
     assert line.split() == ["a", "local", "ready", "yes", "7", "127.0.0.1:80", "1", "3", "MiB"]

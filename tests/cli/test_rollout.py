@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from greenfield.cli.rollout import JsonRollout, LineRollout, Row, fitting, heard, table
+from greenfield.cli.rollout import Objects, Row
+from greenfield.cli.screen import LineScreen, fitting
+from greenfield.targets.kubernetes.object import Object
 
 
 def test_a_row_keeps_what_an_apply_came_to() -> None:
     """And tells how it is since."""
-    row = heard(Row("Deployment/a", "a"), "created", "")
-    row = heard(row, "waiting", "1 of 2 replicas")
+    row = Row("Deployment/a", "a").heard("created", "")
+    row = row.heard("waiting", "1 of 2 replicas")
     assert (row.change, row.state, row.reason) == ("created", "waiting", "1 of 2 replicas")
-    row = heard(row, "ready", "")
+    row = row.heard("ready", "")
     assert (row.change, row.state, row.reason) == ("created", "ready", "")
 
 
@@ -26,14 +26,38 @@ def test_where_not_all_fit_what_is_waited_for_stays() -> None:
         Row("Deployment/b", "b"),
         Row("Certificate/b", "b", "created", "failed", "no issuer"),
     ]
-    assert [row.name for row in fitting(rows, 3)] == ["Deployment/a", "Deployment/b", "Certificate/b"]
-    assert fitting(rows, 4) == rows
-    assert table(rows).row_count == 4
+    kept = fitting(rows, 3, lambda row: row.settled)
+    assert [row.name for row in kept] == ["Deployment/a", "Deployment/b", "Certificate/b"]
+    assert fitting(rows, 4, lambda row: row.settled) == rows
+
+
+def test_a_row_stands_for_each_object_and_changes_with_its_events() -> None:
+    """What is told of anything else is none; a warning is no state."""
+    board = Objects()
+    board.expect([Object("a", 1, {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "a"}})])
+    for name, state in (("Deployment/a", "created"), ("Deployment/a", "warning"), ("Deployment/b", "created")):
+        board.heard({"event": "object", "name": name, "state": state})
+    assert board.rows() == [Row("Deployment/a", "a", "created")]
+    assert (board.table(10).row_count, len(board.table(10).columns)) == (1, 5)
+
+
+def test_what_must_not_scroll_away_stays_above_the_table() -> None:
+    """What failed, went or was warned of, and who deploys already."""
+    board = Objects()
+    told = [
+        ("object", "failed"),
+        ("object", "pruned"),
+        ("warning", "warning"),
+        ("lock", "waiting"),
+        ("object", "ready"),
+    ]
+    lasting = [board.lasting({"event": event, "name": "x", "state": state}) for event, state in told]
+    assert lasting == [True, True, True, True, False]
 
 
 def test_off_a_terminal_only_what_happens_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What stays as it was, and was ready all along, is none."""
-    screen = LineRollout()
+    screen = LineScreen(Objects())
     for name, state, reason in [
         ("ConfigMap/a", "unchanged", ""),
         ("Issuer/a", "ready", ""),
@@ -49,14 +73,3 @@ def test_off_a_terminal_only_what_happens_is_a_line(capsys: pytest.CaptureFixtur
         "Deployment/a: waiting, 0 of 1 replicas",
         "Deployment/a: ready",
     ]
-
-
-def test_programs_get_every_event(capsys: pytest.CaptureFixture[str]) -> None:
-    """A line of JSON each; messages for people elsewhere."""
-    screen = JsonRollout()
-    event = {"event": "object", "name": "ConfigMap/a", "state": "unchanged"}
-    screen.event(event)
-    screen.note("hello")
-    captured = capsys.readouterr()
-    assert json.loads(captured.out) == event
-    assert captured.err == "hello\n"

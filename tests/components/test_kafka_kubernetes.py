@@ -100,6 +100,19 @@ def test_a_message_survives_a_broker() -> None:
     assert found.manifests["KafkaTopic/orders"]["metadata"]["annotations"] == {"greenfield/holds": "data"}
 
 
+def test_each_consumer_has_dead_letters_that_hold_data() -> None:
+    """One topic for each edge that consumes; a producer has none."""
+    found = cluster(nodes=3)
+    names = [name for name in found.kinds()["KafkaTopic"] if "." in name]
+    assert names == ["events.notifier.dead-letters", "orders.notifier.dead-letters"]
+    letters = found.spec("KafkaTopic/orders.notifier.dead-letters")
+    assert (letters["partitions"], letters["replicas"]) == (1, 3)
+    assert letters["config"]["cleanup.policy"] == "compact,delete"
+    assert letters["config"]["min.insync.replicas"] == 2
+    metadata = found.manifests["KafkaTopic/orders.notifier.dead-letters"]["metadata"]
+    assert metadata["annotations"] == {"greenfield/holds": "data"}
+
+
 def test_only_brokers_beyond_the_zones_ask_where_they_stand() -> None:
     """It costs them a right at the API server, and three brokers in three zones gain nothing by it."""
     assert "rack" not in cluster(nodes=3).spec("Kafka/kafka")["kafka"]

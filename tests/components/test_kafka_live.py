@@ -75,10 +75,10 @@ def client(wires: dict[str, str], **settings: object) -> dict[str, object]:
     }
 
 
-def send(producer: Producer, topic: str, value: bytes) -> KafkaError | None:
+def send(producer: Producer, topic: str, value: bytes, key: bytes | None = None) -> KafkaError | None:
     """Sends one message and waits; the error that came back, if any."""
     seen: list[KafkaError | None] = []
-    producer.produce(topic, value, on_delivery=lambda error, _: seen.append(error))
+    producer.produce(topic, value, key, on_delivery=lambda error, _: seen.append(error))
     assert producer.flush(30) == 0
     return seen[0]
 
@@ -144,6 +144,21 @@ def test_a_denial_can_be_read_in_the_log(machine: Machine) -> None:
     assert ("stranger", "orders", "describe") in {(denial.source, denial.target, denial.access) for denial in denials}
 
 
+def test_dead_letters_are_read_and_written_by_their_consumer_alone(machine: Machine) -> None:
+    """Neither by who produces what it consumes, nor by another consumer."""
+    letters = wiring(machine, "notifier", "orders", "consume")["DEAD_LETTERS"]
+    assert send(Producer(client(wiring(machine, "notifier", "orders", "consume"))), letters, b"mine", b"1") is None
+    for other, topic, access in (("catalog", "orders", "produce"), ("auditor", "events", "consume")):
+        error = send(Producer(client(wiring(machine, other, topic, access))), letters, b"not mine", b"1")
+        assert error is not None
+        assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    kept = administrator(machine)
+    asked = ConfigResource(ResourceType.TOPIC, letters)
+    found = kept.describe_configs([asked])[asked].result()
+    assert found["cleanup.policy"].value == "compact,delete"
+    assert "events.notifier.dead-letters" not in names(machine)
+
+
 def test_a_message_goes_through_by_the_wiring_alone(machine: Machine) -> None:
     """What a service finds in its environment is enough to produce and to consume."""
     consumer = subscribed(machine, "notifier", "orders")
@@ -177,7 +192,7 @@ def test_a_topic_is_added_and_grows_and_never_shrinks(machine: Machine) -> None:
     steps: list[tuple[dict[str, object], str]] = [
         ({"partitions": 2}, "created 1 topic returns"),
         ({"partitions": 5}, "added partitions to 1 topic returns"),
-        ({"partitions": 5, "retention": "2h"}, "set the retention of 1 topic returns"),
+        ({"partitions": 5, "retention": "2h"}, "set retention.ms of 1 topic returns"),
     ]
     try:
         for topic, answer in steps:
@@ -209,7 +224,7 @@ def test_a_removed_grant_ends_open_sessions(machine: Machine) -> None:
         assert (needed.when, settled.when) == ("needed", "settled")
         machine.run(needed)
         assert send(producer, "events", b"grants are only added before") is None
-        assert machine.run(settled) == "revoked 4 permissions"
+        assert machine.run(settled) == "revoked 7 permissions"
         error = send(producer, "events", b"after")
         assert error is not None
         assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED

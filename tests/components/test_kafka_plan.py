@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
-from greenfield.components.kafka import COMPONENT, Settings
+from greenfield.components.kafka import COMPONENT, Settings, dead_letters
 from greenfield.components.kafka.roles import Permission, permissions, principal_of_platform
 from greenfield.model.binding import Binding, Leaf
 from greenfield.model.component import Context
 from greenfield.model.content import plain
 from greenfield.model.plan import Edge, Resource
+from greenfield.spec.names import LONGEST_NAME, label
 
 CONTEXT = Context("shop", "local", ("a", "b", "c"), "/nowhere")
 LEAF = Leaf("/pki/ca.crt", "/pki/catalog.crt", "/pki/catalog.key", "/pki/catalog.pem")
@@ -110,13 +113,16 @@ def test_a_producer_learns_where_and_as_whom() -> None:
     }
 
 
-def test_a_consumer_learns_its_group() -> None:
-    """The group is the service's own name."""
-    assert plain(bound("consume").parts["GROUP"]) == "catalog"
+def test_a_consumer_learns_its_group_and_where_its_dead_letters_go() -> None:
+    """The group is the service's own name; who only produces has neither."""
+    parts = bound("consume").parts
+    assert plain(parts["GROUP"]) == "catalog"
+    assert plain(parts["DEAD_LETTERS"]) == "orders.catalog.dead-letters"
+    assert not {"GROUP", "DEAD_LETTERS"} & bound("produce").parts.keys()
 
 
 def test_a_grant_gives_its_access_and_no_more() -> None:
-    """Producing is writing; consuming is reading, in a group of one's own."""
+    """Producing is writing; consuming is reading, in a group of one's own, and keeping dead letters of one's own."""
     assert permissions([("catalog", "orders", "produce")]) == {
         Permission("User:catalog", "topic", "orders", "WRITE"),
         Permission("User:catalog", "topic", "orders", "DESCRIBE"),
@@ -125,7 +131,20 @@ def test_a_grant_gives_its_access_and_no_more() -> None:
         Permission("User:notifier", "topic", "orders", "READ"),
         Permission("User:notifier", "topic", "orders", "DESCRIBE"),
         Permission("User:notifier", "group", "notifier", "READ"),
+        Permission("User:notifier", "topic", "orders.notifier.dead-letters", "READ"),
+        Permission("User:notifier", "topic", "orders.notifier.dead-letters", "WRITE"),
+        Permission("User:notifier", "topic", "orders.notifier.dead-letters", "DESCRIBE"),
     }
+
+
+def test_dead_letters_have_a_name_that_nothing_declared_can_have() -> None:
+    """And that both Kafka (249 characters of a few kinds) and Kubernetes (a DNS subdomain) take, however long it is."""
+    longest = "a" * LONGEST_NAME
+    name = dead_letters(longest, longest)
+    assert not label(name)
+    assert len(name) <= 249
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", name)
+    assert len({dead_letters("a", "b-c"), dead_letters("a-b", "c"), dead_letters("b-c", "a")}) == 3
 
 
 def test_no_service_can_be_named_like_the_platform() -> None:

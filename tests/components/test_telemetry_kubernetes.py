@@ -228,7 +228,11 @@ def test_the_stack_selects_what_is_for_it_and_keeps_series_as_declared() -> None
     assert len(found) == 5
     assert {each["metadata"]["labels"]["release"] for each in found} == {"watch"}
     values = [chart.values for chart in charts(plan) if chart.name == "watch"]
-    assert {"prometheus.prometheusSpec.retention": "48h"} in values
+    told = {
+        "prometheus.prometheusSpec.retention": "48h",
+        "prometheus.prometheusSpec.enableFeatures[0]": "exemplar-storage",
+    }
+    assert told in values
     assert "metrics-server" in {chart.name for chart in charts(plan)}
     assert "metrics-server" not in {chart.name for chart in charts(planned())}
 
@@ -246,6 +250,7 @@ def test_grafana_finds_a_source_of_traces_in_its_own_namespace_and_the_dashboard
     drawn = json.loads(dashboard["data"]["shop.json"])
     assert [panel["title"] for panel in drawn["panels"] if panel["type"] == "row"] == [
         "Services",
+        "Services, as they tell themselves",
         "Stores",
         "Messages",
         "Pods",

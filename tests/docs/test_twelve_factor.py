@@ -1,10 +1,8 @@
-"""The page of the twelve factors names tests: they are there, and every factor has some at both ends."""
+"""The page of the twelve factors names tests: every factor has some at both ends."""
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +11,6 @@ from support.pages import ROOT, sections
 PAGE = ROOT / "docs" / "twelve-factor.md"
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 FACTORS = dict(sections(PAGE))
-NAMED = [
-    pytest.param(factor, name, (PAGE.parent / path).resolve(), id=f"{factor}: {name}")
-    for factor, text in FACTORS.items()
-    for name, path in re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", text)
-]
 
 
 def test_every_factor_has_its_place() -> None:
@@ -35,11 +28,3 @@ def test_every_factor_is_proved_at_both_ends(factor: str) -> None:
     there = [tests for _, tests in rows if re.search(r"kubernetes|cluster|parity", tests)]
     assert there
     assert len(there) < len(rows)
-
-
-@pytest.mark.parametrize(("factor", "name", "file"), NAMED)
-def test_every_named_test_is_there(factor: str, name: str, file: Path) -> None:
-    """As a function of that file, which pytest would run."""
-    assert file.is_relative_to(ROOT / "tests")
-    functions = {node.name for node in ast.parse(file.read_text()).body if isinstance(node, ast.FunctionDef)}
-    assert name in functions

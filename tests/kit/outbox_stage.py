@@ -23,7 +23,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from components.store_platform import Declared, Stores
 from greenfield.components import kafka, mysql, postgres
 from greenfield_kit import connections, outbox
-from greenfield_kit.consumer import headers_of
 from greenfield_kit.outbox import MESSAGE_ID, Outbox
 from greenfield_kit.relay import engine_of
 
@@ -140,7 +139,11 @@ class Reader:
 
     def _more(self, seconds: float) -> list[str]:
         found = [
-            Message(raw.key().decode(), raw.value().decode(), headers_of(raw))
+            Message(
+                raw.key().decode(),
+                raw.value().decode(),
+                {name: held.decode() for name, held in raw.headers() or () if held},
+            )
             for raw in self._client.consume(500, seconds)
             if not raw.error()
         ]

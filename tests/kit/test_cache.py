@@ -81,7 +81,7 @@ def test_an_old_value_is_given_while_the_origin_fails_which_is_not_asked_each_ti
 
     async def story() -> None:
         origin = Origin()
-        async with cache(Policy(jitter=0.0, early=0.0, again=30.0)) as here:
+        async with cache(Policy(answer=20.0, jitter=0.0, early=0.0, again=30.0)) as here:
             await here.get("fern", Thing, origin, ttl=0.05, stale=30)
             await until("the value to be old", lambda: 0 < redis.ask("PTTL", f"{ENTRY}fern") <= 30_000)
             origin.thing = BrokenError("the database is away")
@@ -100,7 +100,7 @@ def test_who_loads_anew_gives_what_is_old_when_that_takes_long(redis: RedisAlone
 
     async def story() -> None:
         origin = Origin()
-        async with cache(Policy(jitter=0.0, early=0.0, slow=0.01)) as here:
+        async with cache(Policy(answer=20.0, jitter=0.0, early=0.0, slow=0.01)) as here:
             await here.get("fern", Thing, origin, ttl=0.05, stale=30)
             await until("the value to be old", lambda: 0 < redis.ask("PTTL", f"{ENTRY}fern") <= 30_000)
             origin.thing = MOSS
@@ -120,7 +120,7 @@ def test_a_value_is_loaded_anew_before_its_end_while_all_get_the_present_one(red
 
     async def story() -> None:
         origin = Origin()
-        async with cache(Policy(jitter=0.0, early=1e9)) as here:
+        async with cache(Policy(answer=20.0, jitter=0.0, early=1e9)) as here:
             await here.get("fern", Thing, slowly(origin), ttl=30)
             origin.thing = MOSS
             assert await here.get("fern", Thing, origin, ttl=30) == FERN
@@ -141,7 +141,7 @@ def test_ttls_are_spread(redis: RedisAlone) -> None:
     """What was filled together does not end together."""
 
     async def story() -> None:
-        async with cache(Policy(jitter=0.5, early=0.0)) as here:
+        async with cache(Policy(answer=20.0, jitter=0.5, early=0.0)) as here:
             await asyncio.gather(*(here.get(str(number), Thing, Origin(), ttl=1000, stale=0) for number in range(40)))
         ends = [redis.ask("PTTL", f"{ENTRY}{number}") for number in range(40)]
         assert 490_000 < min(ends) < 700_000 < 800_000 < max(ends) <= 1_000_000
@@ -210,7 +210,7 @@ def test_one_who_goes_away_while_he_looks_leaves_nothing_behind(redis: RedisAlon
     """At whatever moment it happens, the next one is not kept waiting for a lease that nobody uses."""
 
     async def story() -> None:
-        async with cache(Policy(jitter=0.0, early=0.0, lease=60.0, patience=60.0)) as here:
+        async with cache(Policy(answer=20.0, jitter=0.0, early=0.0, lease=60.0, patience=60.0)) as here:
             await here.get("warm", Thing, Origin(), ttl=30)
             for steps in range(12):
                 origin = Origin()

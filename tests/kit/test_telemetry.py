@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,35 +11,11 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent
 
-from greenfield_kit import metrics, telemetry
+from greenfield_kit import telemetry
 from greenfield_kit.app import Service
 from kit.test_app import asked
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """Traces on, kept here instead of sent."""
-    kept = InMemorySpanExporter()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1")
-    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
-    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    monkeypatch.delenv("OTEL_SDK_DISABLED", raising=False)
-    monkeypatch.setattr(telemetry, "_late_exporter", lambda: kept)
-    yield kept
-    forget()
-
-
-def forget() -> None:
-    """Ends what ``configure`` began, as a process does by ending."""
-    provider, meter = telemetry._provider, telemetry._meter
-    telemetry._tracing = telemetry._provider = telemetry._meter = None
-    metrics.measured_by(None)
-    if meter is not None:
-        meter.close(5)
-    if provider is not None:
-        provider.shutdown()
 
 
 def answered(path: str, **headers: str) -> httpx.Response:

@@ -30,7 +30,7 @@ class Facts:
     identities: frozenset[Fact]  # service, SPIFFE id
     routes: frozenset[Fact]  # prefix, service
     calls: frozenset[Fact]  # callee, caller's SPIFFE id, method, path
-    topics: frozenset[Fact]  # topic, partitions, retention in ms
+    topics: frozenset[Fact]  # topic, partitions, how long and how what is in them is kept
     messages: frozenset[Fact]  # user, topic or group, its name, operation
     cache: frozenset[Fact]  # store, user, rules
     databases: frozenset[Fact]  # store, user, database, access
@@ -94,7 +94,7 @@ def _of_stores(inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, M
 
 def _local_topics(given: Mapping[str, Any]) -> Iterator[Fact]:
     for name, topic in given.get("topics", {}).items():
-        yield name, str(topic["partitions"]), str(topic["retention_ms"])
+        yield name, str(topic["partitions"]), *_kept(topic["config"])
 
 
 def _subjects(given: Mapping[str, Any]) -> dict[str, str]:
@@ -194,7 +194,12 @@ def _mesh_calls(policy: Manifest, services: set[str]) -> Iterator[Fact]:
 def _kafka_topic(topic: Manifest) -> Fact:
     spec = topic["spec"]
     name = spec.get("topicName", topic["metadata"]["name"])
-    return name, str(spec["partitions"]), str(spec["config"]["retention.ms"])
+    return name, str(spec["partitions"]), *_kept(spec["config"])
+
+
+def _kept(config: Mapping[str, Any]) -> Fact:
+    """A topic's configuration, but for copies, which the brokers are told here."""
+    return tuple(f"{key}={value}" for key, value in sorted(config.items()) if key != "min.insync.replicas")
 
 
 def _kafka_rights(user: Manifest, services: set[str]) -> Iterator[Fact]:

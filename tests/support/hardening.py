@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -67,6 +68,7 @@ def _is_built_in(manifest: Any) -> bool:
     return "." not in group or group.endswith(".k8s.io")
 
 
+@functools.cache
 def checks() -> Mapping[str, Check]:
     """Each check by the name of its package."""
     answer = _opa("inspect", "--annotations", "--format=json", str(_root() / _CHECKS))

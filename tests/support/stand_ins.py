@@ -24,7 +24,7 @@ def stand_ins(manifests: Iterable[Object]) -> Iterator[Object]:
     for store in stores:
         yield _pods(store)
         yield from _budgets(store)
-    for cluster in {each["metadata"]["labels"]["strimzi.io/cluster"] for each in _pools(stores)}:
+    for cluster in sorted({each["metadata"]["labels"]["strimzi.io/cluster"] for each in _pools(stores)}):
         yield _of_strimzi(cluster, stores)
 
 

@@ -16,7 +16,7 @@ from greenfield_kit.http import CalleeError
 service = Service("billing")
 ledger = service.mysql("prices")
 reviews = service.http("reviews")
-events = service.topic("events", needed=False)
+events = service.outbox("events", ledger)
 app = service.app()
 
 POOR = 3.5  # a rating below this makes a product cheaper
@@ -69,9 +69,8 @@ async def ratings(skus: list[str]) -> dict[str, float] | None:
 
 
 async def change(now: Price) -> None:
-    """Keeps a price, and tells it if nobody else did meanwhile."""
+    """Keeps a price and tells it, if nobody else did meanwhile."""
     async with ledger.begin() as connection:
-        changed = (await connection.execute(CHANGED, {"sku": now.sku, "price": now.price})).rowcount
-    if changed:
-        event = CloudEvent(source="billing", type="price.changed", subject=now.sku, data={"price": now.price})
-        await events.publish(now.sku, event.encoded())
+        if (await connection.execute(CHANGED, {"sku": now.sku, "price": now.price})).rowcount:
+            event = CloudEvent(source="billing", type="price.changed", subject=now.sku, data={"price": now.price})
+            await events.add(connection, now.sku, event.encoded())

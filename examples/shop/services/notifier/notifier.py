@@ -23,6 +23,6 @@ class Notification(BaseModel):
 
 
 @service.consume("notifications")
-async def notify(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
+async def notify(notification: Notification) -> None:
     """One notification."""
-    log.info("notified", extra=Notification.model_validate_json(value).model_dump())
+    log.info("notified", extra=notification.model_dump())

@@ -11,7 +11,6 @@ app = service.app()
 
 
 @service.consume("events")
-async def project(value: bytes, headers: dict[str, str]) -> None:  # noqa: ARG001
+async def project(event: CloudEvent) -> None:
     """One event."""
-    event = CloudEvent.model_validate_json(value)
     await happenings.replace_one({"_id": event.id}, event.model_dump(exclude={"id", "specversion"}), upsert=True)

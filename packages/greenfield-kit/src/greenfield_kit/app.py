@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from greenfield_kit.cache import Cache
-    from greenfield_kit.consumer import Handler
+    from greenfield_kit.consumer import Consumer
+    from greenfield_kit.consumer import Limits as ConsumerLimits
+    from greenfield_kit.consumer.handler import Function
     from greenfield_kit.http import Client
+    from greenfield_kit.inbox import Inbox
     from greenfield_kit.outbox import Outbox
-    from greenfield_kit.relay import Relay
     from greenfield_kit.requests import Bound
     from greenfield_kit.topic import Topic
 
@@ -35,7 +37,7 @@ SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for w
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
 
 Check = Callable[[], Awaitable[Any]]
-Taken = TypeVar("Taken", bound="Handler")
+Taken = TypeVar("Taken", bound="Function")
 log = logging.getLogger("greenfield_kit")
 
 
@@ -48,10 +50,10 @@ class Service:
         self._spared: set[str] = set()
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
-        self._handlers: list[tuple[str, Handler]] = []
+        self._alongside: list[Callable[[], AbstractAsyncContextManager[object]]] = []
+        self.consumers: list[Consumer] = []
         self._bounds: list[Bound] = []
         self._away: list[type[Exception]] = []
-        self._relays: list[Relay] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -125,7 +127,7 @@ class Service:
 
         outbox = Made(name)
         if relay:
-            self._relays.append(Relaying(outbox, database))
+            self.alongside(Relaying(outbox, database).running)
         return outbox
 
     def http(self, name: str) -> Client:
@@ -136,15 +138,28 @@ class Service:
         self._closes.append(client.close)
         return client
 
-    def consume(self, name: str) -> Callable[[Taken], Taken]:
-        """Decorates ``async def handle(value: bytes, headers: dict[str, str])``: called for each message, in order.
+    def alongside(self, running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        """Work of the service's own while it runs: entered before the first request, left before connections close."""
+        self._alongside.append(running)
 
-        At least once: a message counts as taken when the handler returned. One that fails is tried again with growing
-        pauses, then logged and passed over.
+    def consume(
+        self,
+        name: str,
+        *,
+        inbox: AsyncEngine | Inbox | None = None,
+        batch: int = 0,
+        limits: ConsumerLimits | None = None,
+    ) -> Callable[[Taken], Taken]:
+        """Decorates ``async def handle(body: Order, message: Message, transaction: AsyncConnection)``.
+
+        In order for each key. At least once; with an ``inbox`` once, in one transaction with the record of it. What
+        fails is tried again with growing pauses, then kept as a dead letter: see ``Consumer``.
         """
 
         def register(handler: Taken) -> Taken:
-            self._handlers.append((name, handler))
+            from greenfield_kit.consumer import Consumer as Made
+
+            self.consumers.append(Made(name, handler, inbox=inbox, batch=batch, limits=limits))
             return handler
 
         return register
@@ -176,9 +191,9 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
-            for relay in self._relays:
-                await stack.enter_async_context(relay.running())
-            if self._handlers:
+            for running in self._alongside:
+                await stack.enter_async_context(running())
+            if self.consumers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})
             yield
@@ -186,15 +201,12 @@ class Service:
 
     @asynccontextmanager
     async def _consuming(self) -> AsyncIterator[None]:
-        from greenfield_kit.consumer import Subscription, consume
-
-        subscriptions = [(Subscription(name), handler) for name, handler in self._handlers]
         async with asyncio.TaskGroup() as group:
-            for subscription, handler in subscriptions:
-                group.create_task(consume(subscription, handler))
+            for consumer in self.consumers:
+                group.create_task(consumer.run())
             yield
-            for subscription, _ in subscriptions:
-                subscription.close()
+            for consumer in self.consumers:
+                consumer.close()
 
     async def _ready(self) -> JSONResponse:
         loop = asyncio.get_running_loop()

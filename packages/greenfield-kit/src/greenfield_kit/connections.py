@@ -111,13 +111,13 @@ def redis(name: str, *, answer_s: float = CACHE_ANSWER_S) -> Redis:
 
     Few connections serve many requests, in turn: a burst opens no storm of them.
     """
-    from redis.asyncio import BlockingConnectionPool
     from redis.asyncio import Redis as Client
 
-    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+    from greenfield_kit.turns import TurnsPool
+
+    pool = TurnsPool.from_url(
         Wiring(name)["URL"],
         max_connections=POOL_SIZE,
-        timeout=answer_s,
         socket_timeout=answer_s,
         socket_connect_timeout=1.0,
         health_check_interval=30,

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from greenfield_kit import metrics
 
 if TYPE_CHECKING:
-    from confluent_kafka import Message
-
     from greenfield_kit.measuring import Traced
+    from greenfield_kit.message import Message
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 OTHER = "_OTHER"  # what a bounded attribute says of everything that it does not name
@@ -129,21 +128,18 @@ def send(topic: str, count: int = 1) -> dict[str, Any]:
     return {**_kafka("send", topic), "messaging.operation.type": "send", **batch}
 
 
-def process(message: Message, group: str) -> dict[str, Any]:
-    """Of a message of Kafka that is worked on. Its key may be somebody's name, and is left out."""
+def process(messages: Sequence[Message], group: str) -> dict[str, Any]:
+    """Of messages of one partition that are worked on. A key may be somebody's name, and is left out."""
+    first = messages[0]
     facts = {
-        **_kafka("process", message.topic() or ""),
+        **_kafka("process", first.topic),
         "messaging.operation.type": "process",
         "messaging.consumer.group.name": group,
+        "messaging.destination.partition.id": str(first.partition),
     }
-    if (partition := message.partition()) is not None:
-        facts["messaging.destination.partition.id"] = str(partition)
-    if (offset := message.offset()) is not None:
-        facts["messaging.kafka.offset"] = offset
-    headers = dict(message.headers() or ())
-    if given := headers.get("ce_id") or headers.get("id"):
-        facts["messaging.message.id"] = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
-    return facts
+    if len(messages) > 1:
+        return {**facts, "messaging.batch.message_count": len(messages)}
+    return {**facts, "messaging.kafka.offset": first.offset, "messaging.message.id": first.id}
 
 
 def _kafka(name: str, topic: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import math
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -18,6 +19,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from greenfield_kit.cache.circuit import Circuit
 
 CONNECT_S = 1.0
+GOODBYE_S = 3.0  # what a server may take to end a TLS session
 LATE_S = 0.005  # an answer that is already in this process is not late because the process was
 log = logging.getLogger("greenfield_kit")
 
@@ -27,7 +29,7 @@ class AwayError(Exception):
 
 
 class Channel:
-    """Commands to one Redis. Whatever is asked is answered, or raises AwayError within twice ``answer_s`` seconds.
+    """Commands to one Redis. Each is answered, or raises AwayError within twice ``answer_s`` seconds.
 
     After failures in a row nothing is tried any more and AwayError comes at once, until a trial in the background,
     which no caller waits for, went well.
@@ -37,19 +39,23 @@ class Channel:
         self.name = name
         self._answer_s = answer_s
         self._pool: ConnectionPool = ConnectionPool.from_url(
-            url, protocol=2, socket_connect_timeout=CONNECT_S, socket_timeout=None, driver_info=None
+            url, protocol=2, socket_connect_timeout=GOODBYE_S, socket_timeout=None, driver_info=None
         )
         self._session: _Session | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # of every session that has not quite ended
         self._opening: asyncio.Task[_Session] | None = None
         self._trial: asyncio.Task[None] | None = None
         self.circuit = Circuit(lambda: asyncio.get_running_loop().time())
 
-    async def ask(self, *words: bytes | int) -> Any:
-        """What Redis answers to a command. Raises AwayError, or ResponseError where Redis refuses."""
+    async def ask(self, *words: bytes | int, patiently: bool = False) -> Any:
+        """What Redis answers to a command. Raises AwayError, or ResponseError where Redis refuses.
+
+        ``patiently``: a connection that is being made is waited for until it is, or has failed.
+        """
         if self.circuit.state != "closed":
             self._try_again()
             raise AwayError(f"{self.name} is left alone for a while")
-        return await self._ask(*words)
+        return await self._ask(*words, patiently=patiently)
 
     async def close(self) -> None:
         """Ends the connection; the next command opens another."""
@@ -58,40 +64,47 @@ class Channel:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         if self._session is not None:
-            await self._session.close()
+            self._session.lose(AwayError(f"{self.name} is closed"))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._session = self._opening = self._trial = None
 
-    async def _ask(self, *words: bytes | int) -> Any:
+    async def _ask(self, *words: bytes | int, patiently: bool = False) -> Any:
         session = self._session
         if session is None or session.lost:
-            session = await self._opened()
+            session = await self._opened(max(CONNECT_S, self._answer_s) + LATE_S if patiently else self._answer_s)
         try:
             return await session.ask(words)
         except ReadOnlyError:
             session.lose(AwayError(f"{self.name} is no longer the master"))
             raise
 
-    async def _opened(self) -> _Session:
-        """The session, opened once for all who want one; nobody waits longer for it than for an answer."""
+    async def _opened(self, patience_s: float) -> _Session:
+        """The session, opened once for all who want one."""
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(_heard)
         opening = self._opening
-        done, _ = await asyncio.wait([opening], timeout=self._answer_s)
+        done, _ = await asyncio.wait([opening], timeout=patience_s)
         if not done:
             self._fail("it is not reached")
-            raise AwayError(f"{self.name} was not reached within {self._answer_s:g} s")
+            raise AwayError(f"{self.name} was not reached within {patience_s:g} s")
         return opening.result()
 
     async def _open(self) -> _Session:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(max(CONNECT_S, self._answer_s)):
                 await connection.connect()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError) as exc:  # TimeoutError is an OSError
+        except BaseException as exc:
             await connection.disconnect(nowait=True)
+            if not isinstance(exc, (RedisError, OSError)):  # TimeoutError is an OSError
+                raise
             self._fail(str(exc) or "it does not answer")
             raise AwayError(f"{self.name} is not to be reached") from exc
         self._session = _Session(connection, self._answer_s, self._fail, self._succeed)
+        for task in self._session.tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return self._session
 
     def _succeed(self) -> None:
@@ -114,6 +127,12 @@ class Channel:
                 self._fail("it does not answer")
 
 
+def _heard(opening: asyncio.Task[_Session]) -> None:
+    """The circuit knows of a failure; whoever wanted the session may have gone."""
+    if not opening.cancelled():
+        opening.exception()
+
+
 class _Session:
     """One connection with what is under way on it. It is lost with the first answer that is late, for all who wait."""
 
@@ -127,7 +146,7 @@ class _Session:
         self._unsent: list[bytes] = []
         self._sendable = asyncio.Event()
         self._watch: asyncio.TimerHandle | None = None
-        self._tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
+        self.tasks = (asyncio.create_task(self._read()), asyncio.create_task(self._write()))
 
     async def ask(self, words: tuple[bytes | int, ...]) -> Any:
         """The answer to one command."""
@@ -146,17 +165,12 @@ class _Session:
         self.lost = True
         if self._watch is not None:
             self._watch.cancel()
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
         for _, answered in self._waiting:
             if not answered.done():
                 answered.set_exception(reason)
         self._waiting.clear()
-
-    async def close(self) -> None:
-        """Ends it, and waits for its end."""
-        self.lose(AwayError("the cache was closed"))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _read(self) -> None:
         """Hands each answer to whoever asked for it, a refusal as an exception."""
@@ -178,7 +192,8 @@ class _Session:
         except (RedisError, OSError) as exc:
             self._break(str(exc))
         finally:
-            await self._connection.disconnect(nowait=True)
+            with suppress(RedisError):  # it did not say goodbye in time
+                await self._connection.disconnect()
 
     async def _write(self) -> None:
         """Sends what has come together since the last time."""

@@ -77,17 +77,19 @@ class Store:
             log.warning("too much to forget", extra={"cache": self._channel.name, "lost": over // 2})
             for key in [*self._owed][:over]:
                 del self._owed[key]
-        await self._pay()
+        await self._pay(patiently=True)
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Forgets what is left to forget, if it can, and ends the connection."""
+        if self._owed:
+            await self._pay(patiently=True)
         await self._channel.close()
 
-    async def _pay(self) -> None:
+    async def _pay(self, *, patiently: bool = False) -> None:
         keys = tuple(self._owed)
         try:
             with telemetry.span(f"DEL {self._channel.name}", "client", self._facts("DEL")):
-                await self._channel.ask(b"DEL", *keys)
+                await self._channel.ask(b"DEL", *keys, patiently=patiently)
         except AwayError:
             return
         except ResponseError as exc:

@@ -6,6 +6,7 @@ librdkafka keeps the order of each partition meanwhile (``enable.idempotence``),
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -18,8 +19,8 @@ from greenfield_kit.outbox.waiting import Row
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
 
-LINGER_MS = 20  # rows of one batch go out together, when they are asked for
-END_S = 2.0
+LINGER_MS = 2
+END_S = 2.0  # to hear what became of what was under way
 _TRACE = ("traceparent", "tracestate", "baggage")
 
 
@@ -39,7 +40,6 @@ class Gapless:
             "message.timeout.ms": 0,
             "batch.size": batch_bytes,
             "linger.ms": LINGER_MS,
-            "error_cb": self._failed,
         }
         self._producer: Producer = Client(settings)
 
@@ -57,10 +57,24 @@ class Gapless:
             )
 
     def answers(self, seconds: float) -> Iterator[tuple[int, KafkaError | None]]:
-        """Sends at once, and waits until all is answered, for so long at most: ids, each with the error if any."""
-        self._producer.flush(seconds)
+        """Waits until all is answered, for so long at most: ids, each with the error if any.
+
+        Once it has stopped, what was not sent is given up and not among them.
+        """
+        from confluent_kafka import KafkaException
+
+        ends_at = time.monotonic() + seconds
+        while len(self._producer) and (left := ends_at - time.monotonic()) > 0:
+            try:
+                self._producer.poll(left)
+            except KafkaException as exc:
+                self.stopped = exc.args[0].str()
+                self._producer.purge()
+                ends_at = time.monotonic() + END_S
         while self._answers:
-            yield self._answers.popleft()
+            row, error = self._answers.popleft()
+            if error is None or error.code() not in _given_up():
+                yield row, error
 
     def close(self) -> Iterator[tuple[int, KafkaError | None]]:
         """Gives up what is unanswered; it may or may not have been published."""
@@ -70,9 +84,11 @@ class Gapless:
     def _delivered(self, row: int, error: KafkaError | None, _: Message) -> None:
         self._answers.append((row, error))
 
-    def _failed(self, error: KafkaError) -> None:
-        if error.fatal():
-            self.stopped = self.stopped or error.str()
+
+def _given_up() -> tuple[int, int]:
+    from confluent_kafka import KafkaError as Codes
+
+    return Codes._PURGE_QUEUE, Codes._PURGE_INFLIGHT
 
 
 def _encoded(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:

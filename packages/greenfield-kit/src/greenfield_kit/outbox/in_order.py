@@ -114,6 +114,8 @@ class InOrder:
             except BufferError:
                 return
             except KafkaException as exc:
+                if exc.args[0].fatal():
+                    return
                 halted.add(row.key or str(row.id))
                 self._judge(row.id, row.key, exc.args[0], answers, alone=True)
 
@@ -144,7 +146,7 @@ class InOrder:
     def _trust_again(self) -> None:
         """All suspects are dealt with. Where none was refused alone, the batch itself was too large."""
         if self._suspects:
-            self._batch_bytes = max(SMALLEST_BATCH, self._batch_bytes // 2)
+            self._batch_bytes = max(SMALLEST_BATCH, self._batch_bytes // 8)
             self._discard(Answers())
         self._suspects.clear()
         self._alone_until = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 500
 BATCH_BYTES = 8 << 20  # of values; one message is taken however large it is
-ANSWER_S = 10.0  # a database that answers later is as good as gone
+ANSWER_S = 5.0  # a database that answers later is as good as gone
 
 
 @dataclass(frozen=True)

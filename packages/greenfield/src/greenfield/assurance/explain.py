@@ -17,7 +17,7 @@ _MEANING: Mapping[tuple[str, str], str] = {
     ("cache", "read"): "may read keys under its own prefix {source}: in {target}",
     ("cache", "write"): "may read and write keys under its own prefix {source}: in {target}",
     ("topic", "produce"): "may write to topic {target}",
-    ("topic", "consume"): "may read topic {target}, as group {source} only",
+    ("topic", "consume"): "may read topic {target}, as group {source} only, and keep dead letters of its own",
     ("service", "call"): "may call {target} through both sidecars; {target}'s sidecar lets this identity in",
 }
 

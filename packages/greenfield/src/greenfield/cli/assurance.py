@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from greenfield.assurance.explain import explain as explained
-from greenfield.assurance.verify import Check
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json
-from greenfield.cli.screen import remarks
 from greenfield.errors import ArgumentError, NotRunningError
+
+if TYPE_CHECKING:
+    from greenfield.assurance.verify import Check
 
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
 
@@ -30,6 +31,7 @@ def verify(options: Options, edge: str | None, junit: Path | None, *, strict: bo
     from greenfield.assurance.bench import workbench
     from greenfield.assurance.junit import document
     from greenfield.cli.prepared import compiled, paths_of, prepared_site
+    from greenfield.cli.summary import remarks
     from greenfield.targets.local import client
 
     paths = paths_of(options)
@@ -91,9 +93,10 @@ def _show(checks: list[Check]) -> None:
 @with_options
 def explain(options: Options, source: str, target: str) -> None:
     """Why SOURCE may, or may not, reach TARGET."""
+    from greenfield.assurance import explain as explanations
     from greenfield.cli.reading import read_plan
 
-    answer = explained(read_plan(options, "local").plan, source, target)
+    answer = explanations.explain(read_plan(options, "local").plan, source, target)
     if options.json:
         emit_json(answer.as_json())
         return

@@ -6,10 +6,8 @@ from dataclasses import asdict, replace
 
 import click
 
-from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options, with_formats, with_options
 from greenfield.cli.output import emit, emit_json, problems_json, say
-from greenfield.cli.reading import read_declaration, read_plan, read_source
 from greenfield.errors import ArgumentError, DeclarationError
 
 
@@ -17,6 +15,8 @@ from greenfield.errors import ArgumentError, DeclarationError
 @with_options
 def check(options: Options) -> None:
     """Find every mistake in the declaration: the base and every overlay, unless --env picks one."""
+    from greenfield.cli.catalogue import catalogue
+    from greenfield.cli.reading import read_declaration, read_source
     from greenfield.spec import reader
 
     if options.environment is not None:
@@ -37,6 +37,7 @@ def check(options: Options) -> None:
 @click.option("--against", metavar="REV", help="Say what anyone may do that could not at a revision of git.")
 def plan(options: Options, against: str | None) -> None:
     """Show the graph, the grants and the parity; mermaid is a flowchart, as Markdown viewers draw it."""
+    from greenfield.cli.reading import read_plan
     from greenfield.plan import show
 
     if against is not None:
@@ -54,6 +55,7 @@ def plan(options: Options, against: str | None) -> None:
 
 
 def _against(options: Options, revision: str) -> None:
+    from greenfield.cli.reading import read_plan
     from greenfield.cli.revision import read_plan_at
     from greenfield.plan.access import difference, rights
 
@@ -75,6 +77,7 @@ def _against(options: Options, revision: str) -> None:
 @with_formats("json", "markdown")
 def schema(options: Options) -> None:
     """Print the JSON schema of the declaration, for editors; as Markdown, the settings of every kind for people."""
+    from greenfield.cli.catalogue import catalogue
     from greenfield.spec.reference import reference
     from greenfield.spec.schema import schema as build
 

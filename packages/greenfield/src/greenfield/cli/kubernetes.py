@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json, say
-from greenfield.cli.rendered import Rendered, rendered
 from greenfield.errors import ArgumentError
-from greenfield.model.quantity import seconds
 
 if TYPE_CHECKING:
-    from greenfield.cli.rollout import Rollout
+    from greenfield.cli.rendered import Rendered
+    from greenfield.cli.screen import Screen
     from greenfield.targets.kubernetes.live.access import Access
     from greenfield.targets.kubernetes.live.applyset import Member
     from greenfield.targets.kubernetes.live.deploy import Survey, Wishes
     from greenfield.targets.kubernetes.live.difference import Difference
+    from greenfield.targets.kubernetes.object import Object
+
+    Rollout = Screen[Iterable[Object]]
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -49,6 +50,9 @@ def _with_cluster(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--exit-code", is_flag=True, help="Exit 1 where there is a difference.")
 def diff(options: Options, access: Access, *, exit_code: bool) -> None:
     """Show what a deploy would change, field by field; the cluster itself works it out, and keeps nothing of it."""
+    import asyncio
+
+    from greenfield.cli.rendered import rendered
     from greenfield.targets.kubernetes.live.difference import differences
 
     wanted = rendered(options)
@@ -97,19 +101,25 @@ def deploy(options: Options, access: Access, **wishes: Any) -> None:
 
     It may be interrupted at any moment: the next one completes it.
     """
-    from greenfield.cli.rollout import Shown
+    import asyncio
+
+    from greenfield.cli.rendered import rendered
+    from greenfield.cli.rollout import Objects
+    from greenfield.cli.screen import Shown
 
     within = _timeout(wishes["timeout"])
     wanted = rendered(options)
     for warning in wanted.planned.plan.warnings:
         say(f"{click.style('warning', fg='yellow')}: {warning}")
-    with Shown(as_json=options.json) as screen:
+    with Shown(Objects(), as_json=options.json) as screen:
         closing = asyncio.run(_deploy(access, wanted, wishes, within, screen))
     if options.json:
         emit_json(closing)
 
 
 def _timeout(text: str) -> float:
+    from greenfield.model.quantity import seconds
+
     try:
         return float(seconds(text))
     except ValueError as exc:

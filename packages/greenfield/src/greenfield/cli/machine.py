@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from greenfield.cli.catalogue import catalogue
-from greenfield.cli.inventory import known, tools_for
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import aligned, emit, emit_json
-from greenfield.toolchain.chain import Finding, Toolchain, default_cache, described
-from greenfield.toolchain.learning import learn
-from greenfield.toolchain.machine import Check, examine
-from greenfield.toolchain.progress import Silent, mebibytes, shown_on
+
+if TYPE_CHECKING:
+    from greenfield.toolchain.chain import Finding
+    from greenfield.toolchain.machine import Check
 
 _MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
 
@@ -27,6 +25,12 @@ _MARKS = {"ok": "✓", "warning": "!", "failed": "✗"}
 @click.option("--learn", "learning", is_flag=True, help="Fetch everything afresh and print the lock file of it.")
 def tools(options: Options, fetch: bool, learning: bool) -> None:
     """The programs that the declaration needs, or all there are, and where each comes from."""
+    from greenfield.cli.catalogue import catalogue
+    from greenfield.cli.inventory import tools_for
+    from greenfield.toolchain.chain import Toolchain, default_cache
+    from greenfield.toolchain.learning import learn
+    from greenfield.toolchain.progress import Silent, shown_on
+
     cache = default_cache(os.environ)
     wanted = tools_for(options, catalogue())
     if learning:
@@ -45,6 +49,9 @@ def tools(options: Options, fetch: bool, learning: bool) -> None:
 
 
 def _told(finding: Finding) -> tuple[str, str, str, str]:
+    from greenfield.toolchain.chain import described
+    from greenfield.toolchain.progress import mebibytes
+
     size = mebibytes(finding.size) if finding.size else ""
     if there := finding.installation:
         instead = f" (PATH: {finding.passed_over})" if finding.passed_over else ""
@@ -55,6 +62,8 @@ def _told(finding: Finding) -> tuple[str, str, str, str]:
 
 
 def _as_json(finding: Finding) -> Mapping[str, Any]:
+    from greenfield.toolchain.chain import described
+
     there = finding.installation
     return {
         "name": finding.tool.name,
@@ -75,6 +84,11 @@ def _as_json(finding: Finding) -> Mapping[str, Any]:
 @click.pass_context
 def doctor(context: click.Context, options: Options) -> None:
     """Look at this machine without changing it: what a platform would miss, and how to get it."""
+    from greenfield.cli.catalogue import catalogue
+    from greenfield.cli.inventory import known
+    from greenfield.toolchain.chain import default_cache
+    from greenfield.toolchain.machine import examine
+
     checks = list(examine(default_cache(os.environ), known(catalogue())))
     healthy = all(check.state != "failed" for check in checks)
     if options.json:

@@ -6,29 +6,27 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from greenfield.cli.nearest import unknown
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json, say
-from greenfield.cli.prepared import compiled, locked, paths_of, prepared, range_of
-from greenfield.cli.screen import Shown
-from greenfield.cli.session import start_error
-from greenfield.cli.wiring import Wiring, as_lines, services, wiring_of
 from greenfield.errors import ArgumentError, GreenfieldError, NotRunningError
-from greenfield.targets.local import client, reading
-from greenfield.targets.local.client import Supervisor
-from greenfield.targets.local.paths import StatePaths
-from greenfield.targets.local.state import load
+
+if TYPE_CHECKING:
+    from greenfield.cli.wiring import Wiring
+    from greenfield.targets.local.client import Supervisor
 
 _DEFAULT_TAIL = 100
 
 
-def connected(paths: StatePaths) -> Supervisor:
+def _connected(options: Options) -> Supervisor:
     """The supervisor; NotRunningError where nothing runs."""
-    if (supervisor := client.connect(paths)) is None:
+    from greenfield.cli.prepared import paths_of
+    from greenfield.targets.local import client
+
+    if (supervisor := client.connect(paths_of(options))) is None:
         raise NotRunningError("This platform does not run.", hint="greenfield up")
     return supervisor
 
@@ -58,6 +56,10 @@ class _Count(click.ParamType[int]):
 )
 def logs(options: Options, names: tuple[str, ...], follow: bool, tail: int) -> None:
     """What the processes said, in the order of time. NAME is a service, a resource, a process or a task."""
+    from greenfield.cli.nearest import unknown
+    from greenfield.cli.prepared import paths_of
+    from greenfield.targets.local import reading
+
     folder = paths_of(options).logs
     for name in names:
         if not reading.chosen(name, known := reading.names(folder)):
@@ -88,13 +90,17 @@ def _print_line(process: str, text: str, width: int, *, as_json: bool) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 def restart(options: Options, names: tuple[str, ...]) -> None:
     """Start services, resources or single processes anew; services without losing a request."""
-    supervisor = connected(paths_of(options))
+    from greenfield.cli.board import Processes
+    from greenfield.cli.nearest import unknown
+    from greenfield.cli.screen import Shown
+
+    supervisor = _connected(options)
     graph = supervisor.graph().graph
     known = {name for p in graph.processes for name in (p.name, p.member, p.resource)} if graph else set()
     for name in names:
         if name not in known:
             raise unknown("service, resource or process", name, known)
-    with Shown(as_json=options.json) as screen:
+    with Shown(Processes(), as_json=options.json) as screen:
         closing = supervisor.restart(list(names), screen.event)
     _conclude(closing, options, f"restarted in {closing['seconds']:.1f} s: {', '.join(names)}")
 
@@ -105,8 +111,14 @@ def restart(options: Options, names: tuple[str, ...]) -> None:
 @click.argument("count", metavar="N", type=click.IntRange(min=1))
 def scale(options: Options, service: str, count: int) -> None:
     """Run N replicas of SERVICE, within the range that the file declares; remembered until it is scaled again."""
+    from greenfield.cli.board import Processes
+    from greenfield.cli.nearest import unknown
+    from greenfield.cli.prepared import compiled, locked, paths_of, prepared, range_of
+    from greenfield.cli.screen import Shown
+    from greenfield.targets.local.state import load
+
     paths = paths_of(options)
-    supervisor = connected(paths)
+    supervisor = _connected(options)
     state = load(paths.state)
     if options.environment is None:
         options = Options(options.file, state.environment or None, options.format)
@@ -121,13 +133,15 @@ def scale(options: Options, service: str, count: int) -> None:
                 hint=f"declare `replicas: {min(allowed.low, count)}..{max(allowed.high, count)}` of {service}",
             )
         graph = prepared(wanted, paths, running=True)
-        with Shown(as_json=options.json) as screen:
+        with Shown(Processes(), as_json=options.json) as screen:
             closing = supervisor.reconcile(graph, screen.event)
     _conclude(closing, options, f"{service} has {count} {'replica' if count == 1 else 'replicas'}")
 
 
 def _conclude(closing: Mapping[str, Any], options: Options, sentence: str) -> None:
     if closing["failures"]:
+        from greenfield.cli.session import start_error
+
         raise start_error(closing["failures"])
     if options.json:
         emit_json({"ok": True, "changed": closing["changed"], "seconds": round(closing["seconds"], 3)})
@@ -144,7 +158,9 @@ def _conclude(closing: Mapping[str, Any], options: Options, sentence: str) -> No
 @click.option("--reveal", is_flag=True, help="Show the secrets inside URLs.")
 def env(options: Options, service: str, reveal: bool) -> None:
     """Print the wiring of SERVICE: the variables that its running replica was given."""
-    found = wiring_of(service, connected(paths_of(options))).shown(reveal=reveal)
+    from greenfield.cli.wiring import as_lines, wiring_of
+
+    found = wiring_of(service, _connected(options)).shown(reveal=reveal)
     if options.json:
         emit_json(dict(found))
     else:
@@ -156,7 +172,9 @@ def env(options: Options, service: str, reveal: bool) -> None:
 @click.argument("service", required=False)
 def shell(options: Options, service: str | None) -> None:
     """A shell in the folder of SERVICE, with its wiring and identity. Without SERVICE: of the only one."""
-    supervisor = connected(paths_of(options))
+    from greenfield.cli.wiring import wiring_of
+
+    supervisor = _connected(options)
     wiring = wiring_of(service or _only_service(supervisor), supervisor)
     program = os.environ.get("SHELL") or "/bin/sh"
     say(f"{program} as {wiring.process.resource}; `exit` leaves it")
@@ -172,10 +190,14 @@ def run(options: Options, service: str, command: tuple[str, ...]) -> None:
 
     Its exit code is passed on.
     """
-    _become(wiring_of(service, connected(paths_of(options))), command)
+    from greenfield.cli.wiring import wiring_of
+
+    _become(wiring_of(service, _connected(options)), command)
 
 
 def _only_service(supervisor: Supervisor) -> str:
+    from greenfield.cli.wiring import services
+
     graph = supervisor.graph().graph
     names = services(graph.processes) if graph else []
     if len(names) != 1:

@@ -86,7 +86,7 @@ def rotate(options: Options, names: tuple[str, ...]) -> None:
 
     The old password holds until the service runs with the new one, and no longer.
     """
-    from greenfield.cli.platform import bring
+    from greenfield.cli.lifecycle import up
     from greenfield.cli.prepared import Compiled, paths_of
     from greenfield.errors import NotRunningError
     from greenfield.model.local import SecretClaim
@@ -108,7 +108,7 @@ def rotate(options: Options, names: tuple[str, ...]) -> None:
         secrets.rotate(paths.secrets, paths.versions, chosen)
         say(f"rotated: {', '.join(claim.name for claim in chosen) or 'nothing, since no service has a password'}")
 
-    bring(options, detach=True, first_of_all=renew)
+    up(options, detach=True, first_of_all=renew)
 
 
 def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:

@@ -48,7 +48,7 @@ class Session:
     """
 
     paths: StatePaths
-    screen: Screen
+    screen: Screen[Graph]
     fresh: bool
     leash: int | None = None
     hurried: bool = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from greenfield.model.local import Site
 from greenfield.model.plan import Member, Plan
 from greenfield.programs import envoy, envoy_telemetry
-from greenfield.programs.telemetry import collector_of, collectors, metrics_port, otlp_port, sampled
+from greenfield.programs.telemetry import begun, collector_of, collectors, metrics_port, otlp_port
 
 SLOTS = (0, 1)  # between which a surge alternates
 
@@ -46,7 +46,7 @@ def telling(plan: Plan, site: Site, member: Member, service: str, place: Place) 
     scraped = site.ports[metrics_port(place.process, place.slot)]
     listener, admin = envoy_telemetry.metrics(scraped, place.admin, place.folder, site.authorities["platform"])
     return Telling(
-        envoy_telemetry.tracing(service, sampled(plan)),
+        envoy_telemetry.tracing(service, begun(plan)),
         (listener,),
         (admin, envoy_telemetry.spans_cluster(spans, found.identity, place.folder)),
     )

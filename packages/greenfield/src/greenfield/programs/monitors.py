@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from greenfield.model.manifest import Allow, Chart, Cluster, Manifest, Peer
-from greenfield.model.plan import Plan
+from greenfield.model.plan import Plan, Resource
 from greenfield.programs.cluster import ClusterSettings
+from greenfield.programs.names import digest
 from greenfield.programs.neighbours import scraped, settings_of
 from greenfield.programs.pods import NAME
 
 NAMESPACE: Final = "monitoring"
 API: Final = "monitoring.coreos.com/v1"
+_STORAGE: Final = {"prometheus.prometheusSpec.enableFeatures[0]": "exemplar-storage"}
 
 
 def stack(plan: Plan, retention: str = "") -> Chart:
@@ -26,9 +29,34 @@ def stack(plan: Plan, retention: str = "") -> Chart:
         source="oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack",
         namespace=NAMESPACE,
         why="Prometheus, Grafana and the kinds by which they are told what to scrape and to show",
-        values={"prometheus.prometheusSpec.retention": retention} if retention else {},
+        values={**_STORAGE, "prometheus.prometheusSpec.retention": retention} if retention else {},
         kinds=("ServiceMonitor", "PodMonitor", "PrometheusRule"),
     )
+
+
+def data_source(plan: Plan, resource: Resource, address: str, **more: Any) -> Manifest:
+    """A source of data in Grafana's own namespace: only there does it look for them."""
+    source = {
+        "name": f"{resource.kind.capitalize()} ({plan.name})",
+        "uid": source_uid(plan, resource),
+        "type": resource.kind,
+        "access": "proxy",
+        "url": address,
+        "editable": False,
+        "jsonData": more,
+    }
+    name = f"{plan.name}-{resource.name}"
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"grafana_datasource": "1"}},
+        "data": {f"{name}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]}, indent=2) + "\n"},
+    }
+
+
+def source_uid(plan: Plan, resource: Resource) -> str:
+    """By which one source in Grafana names another, and a dashboard its own."""
+    return f"greenfield-{digest(plan.name, resource.name)}"
 
 
 def watched(plan: Plan) -> bool:

@@ -13,13 +13,14 @@ from greenfield.model.content import Content, text
 from greenfield.model.local import File, Site
 from greenfield.model.plan import Member, Plan, Resource
 from greenfield.model.proof import Observation
-from greenfield.model.quantity import Range
+from greenfield.model.quantity import Range, seconds
 from greenfield.model.tool import Debian, GoBuild, Tool
 from greenfield.programs.quantities import Duration
 
 COLLECTOR, JAEGER, PROMETHEUS = "collector", "jaeger", "prometheus"
 OTLP_PORT, METRICS_PORT = "otlp", "metrics"
 MOST_COLLECTORS = 100
+METRICS_EVERY_MS = 10_000  # how often a service tells its series
 RELOAD = "60s"  # how often a Go program looks whether its certificate was renewed
 
 OPENTELEMETRY = Tool(
@@ -51,6 +52,12 @@ def _collectors(value: int | str) -> int | str:
     return value
 
 
+def _slow(value: str) -> str:
+    if seconds(value) < 1:
+        raise ValueError(f"nothing is slow after {value}, or everything is: write at least 1s")
+    return value
+
+
 class TelemetrySettings(BaseModel):
     """Telemetry: traces and metrics of every service. On unless ``off``."""
 
@@ -59,7 +66,12 @@ class TelemetrySettings(BaseModel):
     enabled: bool = True
     """Whether there is any: ``telemetry: off`` is short for false."""
     sample: float = Field(default=1.0, ge=0.0, le=1.0)
-    """The share of traces that is kept."""
+    """The share of traces that is kept; those that fail or are slow are kept besides."""
+    slow: Annotated[Duration, AfterValidator(_slow)] = "1s"
+    """How long it takes to be slow."""
+    begin: float | None = Field(default=None, ge=0.0, le=1.0)
+    """The share of traces that everybody tells whole; of others, the kit tells what fails or is slow. Not below
+    ``sample``, which is the default on one machine; on a cluster it is all."""
     retention: Duration = "24h"
     """How long spans and series are kept."""
     collectors: Annotated[int | str, AfterValidator(_collectors)] = 1
@@ -69,6 +81,16 @@ class TelemetrySettings(BaseModel):
     @classmethod
     def _on_or_off(cls, value: Any) -> Any:
         return {"enabled": value} if isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _enough(self) -> TelemetrySettings:
+        if self.begin is not None and self.begin < self.sample:
+            raise ValueError(f"no more than what is begun can be kept: begin {self.sample:g} of all traces, or more")
+        return self
+
+    def begun(self, *, everything: bool) -> float:
+        """The share of traces that is begun; ``everything``: all, where nothing is declared."""
+        return self.begin if self.begin is not None else 1.0 if everything else self.sample
 
 
 class StoreSettings(BaseModel):
@@ -119,13 +141,17 @@ def collectors(plan: Plan) -> Resource | None:
     return next(iter(plan.of_kind(COLLECTOR)), None)
 
 
-def sampled(plan: Plan) -> float:
-    """The share of traces that is begun here; on a cluster all are begun, and this share kept. 0 without telemetry."""
+def told(plan: Plan) -> TelemetrySettings:
+    """What is declared of telemetry."""
     found = collectors(plan)
-    if found is None:
-        return 0.0
+    assert found is not None
     assert isinstance(found.settings, TelemetrySettings)
-    return found.settings.sample
+    return found.settings
+
+
+def begun(plan: Plan) -> float:
+    """The share of traces that is begun here; 0 without telemetry."""
+    return told(plan).begun(everything=False) if collectors(plan) is not None else 0.0
 
 
 def collector_of(collectors: Resource, member: Member) -> Member:
@@ -149,15 +175,19 @@ def exporting(plan: Plan, site: Site, service: Resource, member: Member) -> Mapp
     }
     endpoint = f"https://{site.endpoint(otlp_port(collector_of(found, member).name))}"
     attributes = {"service.instance.id": member.name, "deployment.environment.name": plan.environment}
-    variables = sdk(service.name, endpoint, attributes, sampled(plan)) | tls
+    variables = sdk(service.name, endpoint, attributes, told(plan), begun(plan)) | tls
     return {name: text(value) for name, value in variables.items()}
 
 
-def sdk(service: str, endpoint: str, attributes: Mapping[str, str], begun: float) -> dict[str, str]:
+def sdk(
+    service: str, endpoint: str, attributes: Mapping[str, str], settings: TelemetrySettings, share: float
+) -> dict[str, str]:
     """The variables of an OpenTelemetry SDK that tells ``endpoint``; attributes without a value are left out.
 
-    ``begun`` is the share of traces that is begun where none is yet.
+    ``share`` is that of the traces that are begun where none is yet. A measured value stands for its trace where that
+    is kept: an SDK cannot know that where collectors judge, but the kit knows what they always keep.
     """
+    judged = share > settings.sample
     return {
         "OTEL_SERVICE_NAME": service,
         "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in attributes.items() if value),
@@ -165,10 +195,14 @@ def sdk(service: str, endpoint: str, attributes: Mapping[str, str], begun: float
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_METRICS_EXPORTER": "otlp",
+        "OTEL_METRIC_EXPORT_INTERVAL": f"{METRICS_EVERY_MS}",
+        "OTEL_METRICS_EXEMPLAR_FILTER": "always_off" if judged else "trace_based",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_PROPAGATORS": "tracecontext,baggage",
         "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-        "OTEL_TRACES_SAMPLER_ARG": f"{begun:g}",
+        "OTEL_TRACES_SAMPLER_ARG": f"{share:g}",
+        "OTEL_GREENFIELD_SLOW": f"{seconds(settings.slow) * 1000}",
+        **({"OTEL_GREENFIELD_JUDGED": "true"} if judged else {}),
     }
 
 

@@ -18,7 +18,7 @@ LONGEST_NAME = 40  # a DNS label holds 63, and members, sidecars and Kubernetes 
 _PLATFORM_ENV = frozenset({"PORT", "UDS", "PATH", "HOME", "LANG", "TZ", "GREENFIELD_RUN"})
 _WIRING = frozenset(
     {"URL", "HOST", "PORT", "DATABASE", "TOPIC", "GROUP", "BOOTSTRAP_SERVERS", "USERNAME", "PASSWORD_FILE", "PREFIX"}
-    | {"UDS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_PEM"}
+    | {"UDS", "TLS_CA", "TLS_CERT", "TLS_KEY", "TLS_PEM", "DEAD_LETTERS"}
 )
 
 

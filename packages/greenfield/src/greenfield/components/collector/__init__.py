@@ -37,10 +37,12 @@ def plan(name: str, settings: TelemetrySettings, context: Context) -> Iterable[R
 
 
 def _collectors_here(settings: TelemetrySettings) -> Parity:
-    """On a cluster a trace is judged when it is whole, and there may be more of them."""
-    asked, differs = Range.parse(settings.collectors), []
-    if settings.sample < 1:
-        differs.append("a trace is kept or not when it begins, errors included")
+    """On a cluster all traces are begun where nothing else is declared, and each is judged in one place."""
+    asked, differs, begun = Range.parse(settings.collectors), [], settings.begun(everything=False)
+    if begun < settings.begun(everything=True):
+        differs.append(f"{begun:g} of all traces are begun; of others, services on the kit tell what fails or is slow")
+    if begun > settings.sample and asked.low > 1:
+        differs.append("each judges what it hears of a trace")
     if asked.low < asked.high:
         differs.append("the lower end of their range")
     return Parity("reduced", "; ".join(differs)) if differs else Parity()

@@ -6,9 +6,10 @@ batch is tried again. Beyond that it is dropped, and whoever sent it goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from greenfield.components.collector.judgement import judges
 from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
@@ -27,6 +28,7 @@ from greenfield.model.proof import client_tls
 from greenfield.programs.telemetry import (
     JAEGER,
     OPENTELEMETRY,
+    begun,
     calling,
     configuration,
     internal,
@@ -35,11 +37,14 @@ from greenfield.programs.telemetry import (
     otlp_port,
     serving,
     small_go,
+    told,
 )
 
 _HEAP_MIB = 48  # what the garbage collector aims at; most of the program's memory is its own text, shared with Jaeger
 _LIMIT_MIB, _SPIKE_MIB = 96, 24  # at the difference senders are refused, who drop or try again
 _QUEUED_SPANS = 10_000  # about 10 MB
+_TRACES = 10_000  # held until they are judged: of 10 s each, a thousand a second; about 10 kB each
+_JUDGING_MIB = 128  # more of both, where traces are judged
 
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
@@ -86,7 +91,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, admissi
         member=member.name,
         zone=member.zone,
         argv=(installed.programs["jaeger"], "--config", path),
-        environment={**small_go(_HEAP_MIB), **no_proc(folder)},
+        environment={**small_go(_HEAP_MIB + _more(plan)), **no_proc(folder)},
         cwd=folder,
         probe=ExchangeProbe(
             address=site.endpoint(metrics_port(member.name)),
@@ -102,17 +107,27 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, admissi
     )
 
 
+def _judges(plan: Plan) -> dict[str, Any]:
+    return judges(told(plan), begun(plan), _TRACES)
+
+
+def _more(plan: Plan) -> int:
+    return _JUDGING_MIB if _judges(plan) else 0
+
+
 def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -> dict[str, Any]:
     leaf, inside = site.leaves[resource.name], site.leaves[internal(resource.name)]
     entry = serving(leaf, _admitted(resource, site), client_ca_file_reload=True)
     scraped = serving(leaf, site.authorities["platform"])
+    limit = {"limit_mib": _LIMIT_MIB + _more(plan), "spike_limit_mib": _SPIKE_MIB}
     return {
         "receivers": {
             "otlp": {"protocols": {"grpc": {"endpoint": site.endpoint(otlp_port(member.name)), "tls": entry}}}
         },
         "processors": {
-            "memory_limiter": {"check_interval": "1s", "limit_mib": _LIMIT_MIB, "spike_limit_mib": _SPIKE_MIB},
+            "memory_limiter": {"check_interval": "1s", **limit},
             "batch": {"timeout": "500ms", "send_batch_size": 512, "send_batch_max_size": 1024},
+            **_judges(plan),
         },
         "exporters": {
             f"otlp/{store.name}": {
@@ -133,16 +148,16 @@ def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -
         },
         "service": {
             "pipelines": {
-                "traces": _pipeline(*(f"otlp/{store.name}" for store in plan.of_kind(JAEGER))),
-                "metrics": _pipeline("prometheus"),
+                "traces": _pipeline([*_judges(plan), "batch"], [f"otlp/{each.name}" for each in plan.of_kind(JAEGER)]),
+                "metrics": _pipeline(["batch"], ["prometheus"]),
             },
             "telemetry": _own(resource, member),
         },
     }
 
 
-def _pipeline(*exporters: str) -> dict[str, Any]:
-    return {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"], "exporters": list(exporters)}
+def _pipeline(processors: Sequence[str], exporters: Sequence[str]) -> dict[str, Any]:
+    return {"receivers": ["otlp"], "processors": ["memory_limiter", *processors], "exporters": list(exporters)}
 
 
 def _own(resource: Resource, member: Member) -> dict[str, Any]:

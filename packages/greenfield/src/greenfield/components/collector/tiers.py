@@ -2,7 +2,7 @@
 
 One collector does everything. Where there may be more, any of them hears a service (the front), but a trace is judged,
 and a series held, in one place: the front hands both on by trace id and by resource to a tail of fixed size. Where
-every trace is kept there is nothing to judge, and the front tells Jaeger itself.
+all that is begun is kept there is nothing to judge, and the front tells Jaeger itself.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from greenfield.components.collector.judgement import judges
 from greenfield.model.plan import Plan, Resource
 from greenfield.model.quantity import Range
 from greenfield.programs.opentelemetry import CERTIFICATE, HEALTH, OTLP, listening, telling
 from greenfield.programs.telemetry import JAEGER, TelemetrySettings, calling, serving
 
 SERIES: Final = 8889
-SLOW_MS: Final = 1000  # of a whole trace; slower ones are all kept
-_WAIT: Final = "10s"  # from the first span of a trace to its judgement: longer than a request may take
-_TRACES: Final = 20_000  # held meanwhile, at most 200 MB at 10 kB each
-_REMEMBERED: Final = 100_000  # judgements, for spans that come after them
+_TRACES: Final = 20_000  # held until they are judged, at most 200 MB at 10 kB each
 _QUEUED_SPANS: Final = 10_000
 _MOST_TAILS, _FEWEST_TAILS = 3, 2
 
@@ -44,7 +42,7 @@ def tiers(resource: Resource, plan: Plan) -> tuple[Tier, ...]:
         alone = _configuration(name, _HEARD, _judged(settings), [*_jaegers(plan)], _held())
         return (Tier(name, asked, alone, hears=True, holds=True),)
     fixed = min(_MOST_TAILS, max(_FEWEST_TAILS, asked.low))
-    spans = _balanced("traceID", tail) if settings.sample < 1 else [*_jaegers(plan)]
+    spans = _balanced("traceID", tail) if _judged(settings) else [*_jaegers(plan)]
     front = _configuration(name, _HEARD, {}, spans, _balanced("resource", tail))
     after = _configuration(tail, _HANDED_ON, _judged(settings), [*_jaegers(plan)], _held())
     return (
@@ -101,27 +99,7 @@ def _pipeline(exporters: Sequence[str], processors: Sequence[str]) -> dict[str, 
 
 
 def _judged(settings: TelemetrySettings) -> dict[str, Any]:
-    """Every trace with an error, every slow one, and a share of the rest."""
-    if settings.sample == 1:
-        return {}
-    policies = [
-        {"name": "errors", "type": "status_code", "status_code": {"status_codes": ["ERROR"]}},
-        {"name": "slow", "type": "latency", "latency": {"threshold_ms": SLOW_MS}},
-        {
-            "name": "share",
-            "type": "probabilistic",
-            "probabilistic": {"sampling_percentage": round(settings.sample * 100, 6)},
-        },
-    ]
-    cache = {"sampled_cache_size": _REMEMBERED, "non_sampled_cache_size": _REMEMBERED}
-    return {
-        "tail_sampling": {
-            "decision_wait": _WAIT,
-            "num_traces": _TRACES,
-            "decision_cache": cache,
-            "policies": policies,
-        }
-    }
+    return judges(settings, settings.begun(everything=True), _TRACES)
 
 
 def _balanced(key: str, tail: str) -> Exporters:

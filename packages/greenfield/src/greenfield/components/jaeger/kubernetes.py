@@ -8,7 +8,6 @@ Grafana, or ``kubectl port-forward``, which RBAC guards.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,8 +16,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.model.quantity import seconds
 from greenfield.programs import pods
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate
-from greenfield.programs.monitors import NAMESPACE, service_monitor, stack
-from greenfield.programs.names import digest
+from greenfield.programs.monitors import data_source, service_monitor, stack
 from greenfield.programs.neighbours import GRAFANA, scraped
 from greenfield.programs.opentelemetry import (
     CERTIFICATE,
@@ -83,7 +81,7 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     yield _service(resource, labels)
     yield _workload(resource, program, plan)
     yield service_monitor(resource.name, labels, [{"port": "http-own"}], cluster)
-    yield _data_source(resource, plan)
+    yield data_source(plan, resource, f"http://{resource.name}.{plan.name}.svc:{QUERY}", nodeGraph={"enabled": True})
 
 
 def _peer(resource: Resource, plan: Plan) -> Peer:
@@ -175,30 +173,5 @@ def _workload(resource: Resource, program: Program, plan: Plan) -> Manifest:
             "template": template(program, plan),
             "volumeClaimTemplates": [{"metadata": {"name": "data", "labels": labels}, "spec": claim}],
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
-        },
-    }
-
-
-def _data_source(resource: Resource, plan: Plan) -> Manifest:
-    """In Grafana's own namespace: only there does it look for sources of data."""
-    source = {
-        "name": f"Jaeger ({plan.name})",
-        "uid": f"greenfield-{digest(plan.name, resource.name)}",
-        "type": "jaeger",
-        "access": "proxy",
-        "url": f"http://{resource.name}.{plan.name}.svc:{QUERY}",
-        "editable": False,
-        "jsonData": {"nodeGraph": {"enabled": True}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": f"{plan.name}-{resource.name}",
-            "namespace": NAMESPACE,
-            "labels": {"grafana_datasource": "1"},
-        },
-        "data": {
-            f"{plan.name}-{resource.name}.yaml": json.dumps({"apiVersion": 1, "datasources": [source]}, indent=2) + "\n"
         },
     }

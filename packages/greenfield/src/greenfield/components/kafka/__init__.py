@@ -97,6 +97,14 @@ def plan(name: str, settings: Settings, context: Context) -> Iterable[Resource]:
         )
 
 
+def dead_letters(topic: str, consumer: str) -> str:
+    """The topic of what a consumer of a topic could not handle: with dots, which no declared name holds.
+
+    At most 94 characters; Kafka takes 249, and an object of Kubernetes 253.
+    """
+    return f"{topic}.{consumer}.dead-letters"
+
+
 def _role(settings: Settings, index: int) -> str:
     return "broker,controller" if settings.coordination == "kraft" and index < _VOTERS else "broker"
 
@@ -104,7 +112,8 @@ def _role(settings: Settings, index: int) -> str:
 def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
     """``kafka://host:port,…/topic``, a form of our own, and the parts that every Kafka client asks for.
 
-    ``GROUP``, for consumers, is the service's name: the only group that it may join.
+    ``GROUP``, for consumers, is the service's name: the only group that it may join. ``DEAD_LETTERS`` is a topic of
+    theirs alone, for what they cannot handle.
     """
     host, port = where.address(resource, CLIENT_PORT)
     servers = ",".join(f"{host}:{port}" for host, port in where.addresses(resource, CLIENT_PORT))
@@ -120,7 +129,7 @@ def binding(resource: Resource, edge: Edge, where: Where) -> Binding:
         **({"TLS_PEM": leaf.pem} if leaf.pem else {}),
     }
     if edge.access == "consume":
-        wiring["GROUP"] = edge.source
+        wiring |= {"GROUP": edge.source, "DEAD_LETTERS": dead_letters(edge.target, edge.source)}
     return Binding(
         url=text(f"kafka://{servers}/{edge.target}"),
         parts={suffix: text(value) for suffix, value in wiring.items()},

@@ -11,6 +11,7 @@ from typing import Any, Final
 from greenfield.components.kafka import CLIENT_PORT, Settings
 from greenfield.components.kafka.configuration import durability, heap_mib
 from greenfield.components.kafka.roles import Permission, permissions, watching
+from greenfield.components.kafka.topics import consumed, topics
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount, Peer, Port
 from greenfield.model.plan import Plan, Resource
 from greenfield.programs import brokers, monitors, pods, zookeeper
@@ -78,7 +79,7 @@ def allows(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Allow]:
     yield Allow(entities, own, (Port(_REPLICATION),), "topics and users are made")
     yield to_api_server(own, cluster)
     yield to_api_server(entities, cluster)
-    if _consumed(resource, plan):
+    if consumed(resource, plan):
         yield Allow(KEDA, own, (Port(brokers.CLIENT_PORT),), "KEDA asks how far consumers are behind")
     yield from monitors.scrapes(plan, own, _METRICS)
     if monitors.watched(plan):
@@ -95,7 +96,7 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     """Pools, the cluster, topics, and users with their rules."""
     yield from _pools(resource, plan)
     yield _kafka(resource, plan, cluster)
-    yield from _topics(resource)
+    yield from _topics(resource, plan)
     yield from _users(resource, plan)
     yield from monitors.pod_monitor(resource.name, _peer(resource).labels, _SERIES, plan, cluster)
     exporter = _exporter(resource)
@@ -205,7 +206,7 @@ def _callers(resource: Resource, plan: Plan, cluster: Cluster) -> list[Mapping[s
     services = sorted({edge.source for edge in plan.edges_to(resource.name)})
     peers = [cluster.doors[service].peer for service in services] or [_peer(resource)]
     found: list[Mapping[str, Any]] = [{"podSelector": {"matchLabels": dict(peer.labels)}} for peer in peers]
-    if _consumed(resource, plan):
+    if consumed(resource, plan):
         found.append(
             {
                 "namespaceSelector": {"matchLabels": {NAMESPACE: KEDA.namespace}},
@@ -247,10 +248,9 @@ def _entity_operator() -> dict[str, Any]:
     }
 
 
-def _topics(resource: Resource) -> Iterable[Manifest]:
-    settings = _settings(resource)
-    shared = durability(settings)
-    for name, topic in settings.topics.items():
+def _topics(resource: Resource, plan: Plan) -> Iterable[Manifest]:
+    shared = durability(_settings(resource))
+    for name, topic in topics(resource, plan).items():
         yield {
             "apiVersion": _API,
             "kind": "KafkaTopic",
@@ -262,10 +262,7 @@ def _topics(resource: Resource) -> Iterable[Manifest]:
             "spec": {
                 "partitions": topic.partitions,
                 "replicas": shared["default.replication.factor"],
-                "config": {
-                    "retention.ms": topic.retention_ms,
-                    "min.insync.replicas": shared["min.insync.replicas"],
-                },
+                "config": {**topic.config, "min.insync.replicas": shared["min.insync.replicas"]},
             },
         }
 
@@ -276,8 +273,8 @@ def _users(resource: Resource, plan: Plan) -> Iterable[Manifest]:
     for service in sorted({edge.source for edge in edges}):
         mine = [permission for permission in found if permission.principal == f"User:{service}"]
         yield _user(resource, entry(resource.name, service), mine)
-    if consumed := _consumed(resource, plan):
-        yield _user(resource, brokers.scaler(resource.name), watching(brokers.scaler(resource.name), consumed))
+    if watched := consumed(resource, plan):
+        yield _user(resource, brokers.scaler(resource.name), watching(brokers.scaler(resource.name), watched))
 
 
 def _user(resource: Resource, name: str, found: Iterable[Permission]) -> Manifest:
@@ -299,11 +296,6 @@ def _user(resource: Resource, name: str, found: Iterable[Permission]) -> Manifes
         "metadata": {"name": name, "labels": {"strimzi.io/cluster": resource.name}},
         "spec": {"authentication": {"type": "tls"}, "authorization": {"type": "simple", "acls": acls}},
     }
-
-
-def _consumed(resource: Resource, plan: Plan) -> list[tuple[str, str]]:
-    """Who consumes what: (group, topic)."""
-    return sorted((edge.source, edge.target) for edge in plan.edges_to(resource.name) if edge.access == "consume")
 
 
 def _peer(resource: Resource) -> Peer:

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from greenfield.components.kafka import CLIENT_PORT, Settings
 from greenfield.components.kafka.configuration import durability, heap_mib
 from greenfield.components.kafka.roles import principal_of_platform, principal_rules
+from greenfield.components.kafka.topics import topics
 from greenfield.errors import UnsupportedError
 from greenfield.model.binding import Leaf
 from greenfield.model.content import text
@@ -226,17 +227,17 @@ def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
         "copies": min(3, settings.nodes),
         "topics": {
-            name: {"partitions": topic.partitions, "retention_ms": topic.retention_ms}
-            for name, topic in settings.topics.items()
+            name: {"partitions": topic.partitions, "config": {key: str(value) for key, value in topic.config.items()}}
+            for name, topic in topics(resource, plan).items()
         },
         "grants": [[edge.source, edge.target, edge.access] for edge in sorted(plan.edges_to(resource.name))],
     }
     function = f"{__package__}.tasks:reconcile"
     needed = Reconcile(function=function, input={**wanted, "prune": False})
     settled = Reconcile(function=function, input={**wanted, "topics": {}, "prune": True})
-    topics = f"{resource.name}-topics"
-    yield Task(name=topics, resource=resource.name, action=needed, after=tuple(members))
-    yield Task(name=f"{resource.name}-revoke", resource=resource.name, action=settled, after=(topics,), when="settled")
+    made = f"{resource.name}-topics"
+    yield Task(name=made, resource=resource.name, action=needed, after=tuple(members))
+    yield Task(name=f"{resource.name}-revoke", resource=resource.name, action=settled, after=(made,), when="settled")
 
 
 def _settings(resource: Resource) -> Settings:

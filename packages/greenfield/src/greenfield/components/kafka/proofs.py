@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from greenfield.components.kafka import CLIENT_PORT
+from greenfield.components.kafka import CLIENT_PORT, dead_letters
 from greenfield.components.kafka.local import ANSWER, QUESTION
-from greenfield.components.kafka.roles import group_operations, topic_operations
+from greenfield.components.kafka.roles import dead_letter_operations, group_operations, topic_operations
 from greenfield.components.kafka.tasks import connect
+from greenfield.components.kafka.topics import consumed
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
 from greenfield.model.proof import Bench, Denial, Observation, Proof
@@ -30,7 +32,8 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
     leaf = bench.service_leaf(edge.source)
     servers = _servers(resource, bench)
     mine = [other.access for other in bench.plan.edges_from(edge.source) if other.target == edge.target]
-    return [
+    wanted = frozenset().union(*map(topic_operations, mine))
+    proofs = [
         Proof(
             name=f"{edge.source} may {edge.access} {edge.target}",
             category="edge",
@@ -45,14 +48,15 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
             source=edge.source,
             target=edge.target,
             expected="refused",
-            attempt=partial(_may_more, servers, leaf, edge.target, mine),
+            attempt=partial(_may_more, servers, leaf, edge.target, wanted),
         ),
     ]
+    return [*proofs, *_of_dead_letters(servers, leaf, edge)] if edge.access == "consume" else proofs
 
 
 def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     """That no listener answers in plaintext or to another authority, and no topic to whom no edge leads there."""
-    return [*_at_the_door(resource, bench), *_without_an_edge(resource, bench)]
+    return [*_at_the_door(resource, bench), *_without_an_edge(resource, bench), *_at_dead_letters(resource, bench)]
 
 
 def denial(line: str) -> Denial | None:
@@ -130,6 +134,64 @@ def _reaches(servers: str, leaf: Callable[[], Leaf], topic: str) -> Observation:
     return Observation("allowed" if allowed else "refused", _listed(allowed))
 
 
+def _of_dead_letters(servers: str, leaf: Leaf, edge: Edge) -> list[Proof]:
+    """A consumer reads and writes its own, and does no more with them."""
+    letters, wanted = dead_letters(edge.target, edge.source), dead_letter_operations(edge.access)
+    told = Proof(
+        name=f"{edge.source} may keep its dead letters of {edge.target}",
+        category="edge",
+        source=edge.source,
+        target=edge.target,
+        expected="allowed",
+        attempt=partial(_may_all, servers, leaf, letters, wanted),
+    )
+    more = partial(_may_more, servers, leaf, letters, wanted)
+    name = f"{edge.source} doing more with its dead letters of {edge.target}"
+    return [told, _refused(name, "undeclared", edge.source, edge.target, more)]
+
+
+def _at_dead_letters(resource: Resource, bench: Bench) -> Iterable[Proof]:
+    """That nobody reaches another's, asked of all of them at once: they are as many as there are consumers."""
+    owners = {dead_letters(topic, service): service for service, topic in consumed(resource, bench.plan)}
+    services = [service.name for service in bench.plan.of_kind("service")]
+    asking: dict[str, Callable[[], Leaf]] = {name: partial(bench.service_leaf, name) for name in services}
+    for service, leaf in {**asking, "stranger": bench.stranger_leaf}.items():
+        if others := [letters for letters, owner in owners.items() if owner != service]:
+            attempt = partial(_reaches_any, _servers(resource, bench), leaf, others)
+            category = "identity" if service == "stranger" else "undeclared"
+            yield _refused(f"{service} at the dead letters of others", category, service, resource.name, attempt)
+
+
+def _reaches_any(servers: str, leaf: Callable[[], Leaf], topics: Iterable[str]) -> Observation:
+    from confluent_kafka import KafkaException, TopicCollection
+
+    client = _client(servers, leaf())
+    asked = TopicCollection(list(topics))
+    answers = client.describe_topics(asked, include_authorized_operations=True, request_timeout=_TIMEOUT_S)
+    for topic, answer in answers.items():
+        try:
+            allowed = {operation.name for operation in answer.result().authorized_operations or ()}
+        except KafkaException as exc:
+            _unless_refused(exc)
+            continue
+        if allowed:
+            return Observation("allowed", f"{topic}: {_listed(allowed)}")
+    return Observation("refused", f"none of {len(answers)}")
+
+
+def _may_all(servers: str, leaf: Leaf, topic: str, wanted: frozenset[str]) -> Observation:
+    from confluent_kafka import KafkaException
+
+    try:
+        allowed = _topic_operations(_client(servers, leaf), topic)
+    except KafkaException as exc:
+        return _unless_refused(exc)
+    missing = wanted - allowed
+    if missing:
+        return Observation("refused", f"{_listed(missing)} is missing")
+    return Observation("allowed", _listed(allowed))
+
+
 def _may(servers: str, leaf: Leaf, edge: Edge) -> Observation:
     from confluent_kafka import KafkaException
 
@@ -146,14 +208,14 @@ def _may(servers: str, leaf: Leaf, edge: Edge) -> Observation:
     return Observation("allowed", _listed(allowed))
 
 
-def _may_more(servers: str, leaf: Leaf, topic: str, accesses: Iterable[str]) -> Observation:
+def _may_more(servers: str, leaf: Leaf, topic: str, wanted: frozenset[str]) -> Observation:
     from confluent_kafka import KafkaException
 
     try:
         allowed = _topic_operations(_client(servers, leaf), topic)
     except KafkaException as exc:
         return _unless_refused(exc)
-    surplus = allowed.difference(*map(topic_operations, accesses))
+    surplus = allowed - wanted
     return Observation("allowed" if surplus else "refused", _listed(surplus or allowed))
 
 
@@ -167,8 +229,19 @@ def _topic_operations(client: AdminClient, topic: str) -> set[str]:
 
 
 def _group_operations(client: AdminClient, group: str) -> set[str]:
-    answers = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=_TIMEOUT_S)
-    return {operation.name for operation in answers[group].result().authorized_operations or ()}
+    """A broker that has just started takes a moment to know which groups it looks after, and says so."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    moment = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS}
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        asked = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=_TIMEOUT_S)
+        try:
+            return {operation.name for operation in asked[group].result().authorized_operations or ()}
+        except KafkaException as exc:
+            if exc.args[0].code() not in moment or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _unless_refused(error: KafkaException) -> Observation:

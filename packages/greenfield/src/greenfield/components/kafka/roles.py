@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from greenfield.components.kafka import dead_letters
+
 
 @dataclass(frozen=True, order=True)
 class Permission:
@@ -42,6 +44,11 @@ def group_operations(access: str) -> frozenset[str]:
     return frozenset({"READ"} if access == "consume" else ())
 
 
+def dead_letter_operations(access: str) -> frozenset[str]:
+    """What an access allows on the topic of the consumer's own dead letters."""
+    return frozenset({"READ", "WRITE", "DESCRIBE"} if access == "consume" else ())
+
+
 def permissions(grants: Iterable[tuple[str, str, str]]) -> frozenset[Permission]:
     """What grants of (service, topic, access) allow, all together."""
     found: set[Permission] = set()
@@ -49,6 +56,8 @@ def permissions(grants: Iterable[tuple[str, str, str]]) -> frozenset[Permission]
         user = f"User:{service}"
         found |= {Permission(user, "topic", topic, operation) for operation in topic_operations(access)}
         found |= {Permission(user, "group", service, operation) for operation in group_operations(access)}
+        letters = dead_letters(topic, service)
+        found |= {Permission(user, "topic", letters, operation) for operation in dead_letter_operations(access)}
     return frozenset(found)
 
 

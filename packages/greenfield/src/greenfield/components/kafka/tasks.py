@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from greenfield.components.kafka.roles import Permission, permissions
 
@@ -12,15 +12,19 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, TopicMetadata
 
 _REQUEST_S = 30.0
-_RETENTION = "retention.ms"
+
+
+class _Topic(TypedDict):
+    partitions: int
+    config: Mapping[str, str]
 
 
 def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002, ARG001
     """Makes topics and grants as ``input`` says; without ``prune`` it only adds.
 
     ``input``: ``servers`` and ``tls`` (paths of ``ca``, ``certificate``, ``key``) of the administrator; ``topics`` by
-    name with ``partitions`` and ``retention_ms``, each in ``copies``; ``grants`` as [service, topic, access]. No topic
-    is ever deleted: without grants, nobody reaches it.
+    name with ``partitions`` and ``config``, each in ``copies``; ``grants`` as [service, topic, access]. No topic is
+    ever deleted: without grants, nobody reaches it.
     """
     from confluent_kafka import KafkaException
 
@@ -52,7 +56,7 @@ def connect(servers: str, tls: Mapping[str, str]) -> AdminClient:
 
 
 def _reconcile_topics(admin: AdminClient, wanted: Mapping[str, Any]) -> Iterable[str]:
-    topics: Mapping[str, Mapping[str, int]] = wanted["topics"]
+    topics: Mapping[str, _Topic] = wanted["topics"]
     present: Mapping[str, TopicMetadata] = admin.list_topics(timeout=_REQUEST_S).topics
     missing = [name for name in topics if name not in present]
     if missing:
@@ -62,22 +66,19 @@ def _reconcile_topics(admin: AdminClient, wanted: Mapping[str, Any]) -> Iterable
     grown = [name for name, topic in kept.items() if _grow(admin, name, len(present[name].partitions), topic)]
     if grown:
         yield f"added partitions to {_listed('topic', grown)}"
-    changed = _set_retention(admin, kept)
+    changed = _configure(admin, kept)
     if changed:
-        yield f"set the retention of {_listed('topic', changed)}"
+        yield f"set {', '.join(sorted(set(changed.values())))} of {_listed('topic', changed)}"
 
 
-def _create(admin: AdminClient, topics: Mapping[str, Mapping[str, int]], copies: int) -> None:
+def _create(admin: AdminClient, topics: Mapping[str, _Topic], copies: int) -> None:
     from confluent_kafka.admin import NewTopic
 
-    new = [
-        NewTopic(name, topic["partitions"], copies, config={_RETENTION: str(topic["retention_ms"])})
-        for name, topic in topics.items()
-    ]
+    new = [NewTopic(name, topic["partitions"], copies, config=topic["config"]) for name, topic in topics.items()]
     _await(admin.create_topics(new, operation_timeout=_REQUEST_S, request_timeout=_REQUEST_S))
 
 
-def _grow(admin: AdminClient, name: str, present: int, topic: Mapping[str, int]) -> bool:
+def _grow(admin: AdminClient, name: str, present: int, topic: _Topic) -> bool:
     from confluent_kafka.admin import NewPartitions
 
     wanted = topic["partitions"]
@@ -91,26 +92,31 @@ def _grow(admin: AdminClient, name: str, present: int, topic: Mapping[str, int])
     return wanted > present
 
 
-def _set_retention(admin: AdminClient, topics: Mapping[str, Mapping[str, int]]) -> list[str]:
+def _configure(admin: AdminClient, topics: Mapping[str, _Topic]) -> dict[str, str]:
+    """Sets what differs; the keys that did, by topic."""
     from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
     if not topics:
-        return []
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
-    answers = admin.describe_configs(resources, request_timeout=_REQUEST_S)
-    present = {asked.name: answer.result()[_RETENTION].value for asked, answer in answers.items()}
-    changed = {name: str(topic["retention_ms"]) for name, topic in topics.items()}
-    changed = {name: value for name, value in changed.items() if present[name] != value}
-    if changed:
-        operation = AlterConfigOpType.SET
-        entries = {
-            name: [ConfigEntry(_RETENTION, value, incremental_operation=operation)] for name, value in changed.items()
-        }
-        updates = [
-            ConfigResource(ResourceType.TOPIC, name, incremental_configs=entry) for name, entry in entries.items()
-        ]
+        return {}
+    asked = [ConfigResource(ResourceType.TOPIC, name) for name in topics]
+    described = admin.describe_configs(asked, request_timeout=_REQUEST_S)
+    answers = {each.name: answer.result() for each, answer in described.items()}
+    changed = {
+        name: [(key, value) for key, value in topic["config"].items() if answers[name][key].value != value]
+        for name, topic in topics.items()
+    }
+    updates = [
+        ConfigResource(
+            ResourceType.TOPIC,
+            name,
+            incremental_configs=[ConfigEntry(*pair, incremental_operation=AlterConfigOpType.SET) for pair in pairs],
+        )
+        for name, pairs in changed.items()
+        if pairs
+    ]
+    if updates:
         _await(admin.incremental_alter_configs(updates, request_timeout=_REQUEST_S))
-    return list(changed)
+    return {name: ", ".join(key for key, _ in pairs) for name, pairs in changed.items() if pairs}
 
 
 # --- grants ---------------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ def server_settings(place: Place, leaf: Leaf, size: TierName) -> Mapping[str, Va
     """All that differs from the server's defaults."""
     return {
         "datadir": place.data,
+        "tmpdir": place.configuration,  # in a shared one, servers of one number in their own namespaces meet
         "lc_messages_dir": place.share,
         "character_sets_dir": f"{place.share}/charsets",
         "socket": place.socket,

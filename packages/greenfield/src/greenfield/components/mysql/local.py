@@ -43,7 +43,7 @@ mkdir -m 700 "$data"
 { printf 'create database mysql;\nuse mysql;\nSET @auth_root_socket=NULL;\n'
   cat "$@"
   printf "DELETE FROM mysql.global_priv WHERE User IN ('root', '');\n"
-} | "$program" --no-defaults --bootstrap --datadir="$data" --lc-messages-dir="$share" \
+} | "$program" --no-defaults --bootstrap --datadir="$data" --tmpdir="$data" --lc-messages-dir="$share" \
     --character-sets-dir="$share/charsets" --skip-networking --innodb-buffer-pool-size=32M \
     --innodb-log-file-size=48M --log-warnings=0
 test -e "$data/mysql/global_priv.frm"

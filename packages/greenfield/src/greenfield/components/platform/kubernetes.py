@@ -11,7 +11,7 @@ from greenfield.model.plan import Plan, Resource
 from greenfield.programs import istio
 from greenfield.programs.certificates import CERT_MANAGER, Authority, issuer
 from greenfield.programs.neighbours import DNS, settings_of
-from greenfield.programs.telemetry import COLLECTOR, collectors
+from greenfield.programs.telemetry import COLLECTOR, collectors, told
 
 POD_SECURITY: Final = "restricted"
 POD_SECURITY_VERSION: Final = "v1.33"
@@ -109,10 +109,14 @@ def _mesh(plan: Plan) -> Iterator[Manifest]:
 
 
 def _told(plan: Plan) -> dict[str, Any]:
-    """Spans of every request, since collectors judge whole traces; a line for each that failed or was refused."""
+    """Spans of what is begun, by default of every request; a line for each that failed or was refused."""
     failed = {"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 400"}}
-    spans = {"providers": [{"name": istio.tracer(plan)}], "randomSamplingPercentage": 100}
-    return {**({"tracing": [spans]} if collectors(plan) else {}), "accessLogging": [failed]}
+    tracing = {}
+    if collectors(plan):
+        share = round(told(plan).begun(everything=True) * 100, 2)  # a hundredth of a percent is the least it draws
+        spans = {"providers": [{"name": istio.tracer(plan)}], "randomSamplingPercentage": share}
+        tracing = {"tracing": [spans]}
+    return {**tracing, "accessLogging": [failed]}
 
 
 def _authorities(plan: Plan) -> Iterator[Manifest]:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from greenfield.components.prometheus.queries import (
+    PROCESSING,
+    REQUESTS,
     SERVICE,
+    STATEMENTS,
     error_share,
     has_topics,
     here,
@@ -18,10 +21,12 @@ from greenfield.components.prometheus.queries import (
     requests,
     spans,
     stores,
+    told_latency,
     volumes_used,
 )
 from greenfield.model.manifest import Manifest
-from greenfield.model.plan import Plan
+from greenfield.model.plan import Plan, Resource
+from greenfield.programs.monitors import source_uid
 from greenfield.programs.names import digest
 
 _COLUMNS, _HEIGHT = 24, 8
@@ -30,11 +35,12 @@ _SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines over time; ``queries`` are pairs of PromQL and the name of its lines."""
+    """Lines over time; ``queries`` are pairs of PromQL and the name of its lines. ``traces``: points that open one."""
 
     title: str
     unit: str
     queries: tuple[tuple[str, str], ...]
+    traces: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ def rows(plan: Plan) -> Iterator[Row]:
                 Panel("Duration, 99 of 100 requests", "s", ((latency(plan, 0.99), line),)),
             ),
         )
+        yield _told(plan)
     if found := stores(plan):
         yield Row(
             "Stores",
@@ -76,6 +83,15 @@ def rows(plan: Plan) -> Iterator[Row]:
         )
     yield _pods(plan)
     yield _telemetry(plan)
+
+
+def _told(plan: Plan) -> Row:
+    """What services tell themselves: a point stands for a trace."""
+    shown = [("Duration, 99 of 100 requests", REQUESTS)]
+    shown += [("Statements, 99 of 100", STATEMENTS)] if stores(plan) else []
+    shown += [("Messages, 99 of 100", PROCESSING)] if has_topics(plan) else []
+    panels = (Panel(title, "s", ((told_latency(plan, name), "{{job}}"),), traces=True) for title, name in shown)
+    return Row("Services, as they tell themselves", tuple(panels))
 
 
 def _pods(plan: Plan) -> Row:
@@ -130,8 +146,9 @@ def _telemetry(plan: Plan) -> Row:
     )
 
 
-def dashboard(plan: Plan) -> Mapping[str, Any]:
-    """As Grafana reads it."""
+def dashboard(plan: Plan, source: Mapping[str, str]) -> Mapping[str, Any]:
+    """As Grafana reads it; ``source`` is where it asks first."""
+    asked = {"name": "source", "label": "Source", "type": "datasource", "query": "prometheus", "current": source}
     return {
         "uid": f"greenfield-{digest(plan.name)}",
         "title": f"{plan.name}: the platform",
@@ -140,7 +157,7 @@ def dashboard(plan: Plan) -> Mapping[str, Any]:
         "editable": False,
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
-        "templating": {"list": [{"name": "source", "label": "Source", "type": "datasource", "query": "prometheus"}]},
+        "templating": {"list": [asked]},
         "panels": list(_drawn(rows(plan))),
     }
 
@@ -169,17 +186,26 @@ def _panel(number: int, panel: Panel, place: Mapping[str, int]) -> Mapping[str, 
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
         "targets": [
-            {"refId": chr(ord("A") + index), "datasource": _SOURCE, "expr": query, "legendFormat": name}
+            {
+                "refId": chr(ord("A") + index),
+                "datasource": _SOURCE,
+                "expr": query,
+                "legendFormat": name,
+                "exemplar": panel.traces,
+            }
             for index, (query, name) in enumerate(panel.queries)
         ],
     }
 
 
-def config_map(name: str, plan: Plan) -> Manifest:
+def config_map(resource: Resource, plan: Plan) -> Manifest:
     """Grafana's sidecar finds it by its label, in any namespace."""
+    found = dashboard(
+        plan, {"text": f"{resource.kind.capitalize()} ({plan.name})", "value": source_uid(plan, resource)}
+    )
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": f"{name}-dashboard", "labels": {"grafana_dashboard": "1"}},
-        "data": {f"{plan.name}.json": json.dumps(dashboard(plan), indent=2) + "\n"},
+        "metadata": {"name": f"{resource.name}-dashboard", "labels": {"grafana_dashboard": "1"}},
+        "data": {f"{plan.name}.json": json.dumps(found, indent=2) + "\n"},
     }

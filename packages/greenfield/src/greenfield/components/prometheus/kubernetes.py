@@ -16,11 +16,13 @@ from greenfield.components.prometheus.dashboards import config_map
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount
 from greenfield.model.plan import Plan, Resource
 from greenfield.programs.certificates import CERT_MANAGER, Leaf, certificate
-from greenfield.programs.monitors import API, selected_by, stack
-from greenfield.programs.telemetry import StoreSettings, internal
+from greenfield.programs.monitors import API, NAMESPACE, data_source, selected_by, source_uid, stack
+from greenfield.programs.telemetry import JAEGER, StoreSettings, internal
 
 AGENT, ENVOY = 15020, 15090  # the port of the agent, which no container declares, and of Envoy, which one does
 _PORT: Final = "http-envoy-prom"
+SERVER: Final = f"http://prometheus-operated.{NAMESPACE}.svc:9090"
+"""The Service that the operator gives every Prometheus, whatever the release is called."""
 
 
 def door(resource: Resource, plan: Plan) -> Door | None:  # noqa: ARG001
@@ -54,7 +56,13 @@ def manifests(resource: Resource, plan: Plan, cluster: Cluster) -> Iterable[Mani
     yield certificate(leaf, plan)
     yield _mesh(cluster)
     yield _rules(resource, plan, cluster)
-    yield config_map(resource.name, plan)
+    yield config_map(resource, plan)
+    # A point of a graph that stands for a trace opens it.
+    opens = [
+        {"name": "trace_id", "datasourceUid": source_uid(plan, store), "urlDisplayLabel": "trace"}
+        for store in plan.of_kind(JAEGER)
+    ]
+    yield data_source(plan, resource, SERVER, httpMethod="POST", exemplarTraceIdDestinations=opens)
 
 
 def _mesh(cluster: Cluster) -> Manifest:

@@ -68,6 +68,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
             f"--web.local-assets={installed.root}/{PROMETHEUS_PAGES}",
             f"--web.console.templates={folder}",
             f"--web.console.libraries={folder}",
+            "--enable-feature=exemplar-storage",
             "--log.level=warn",
         ),
         environment={**small_go(_HEAP_MIB), **{name: text(value) for name, value in installed.environment.items()}},

@@ -1,7 +1,8 @@
 """PromQL on Kubernetes, in one place: what alerts watch and dashboards draw is the same expression.
 
 Requests are counted where they arrive, by Istio's sidecars (``istio_requests_total``,
-``istio_request_duration_milliseconds``); pods by kube-state-metrics; volumes by the kubelet.
+``istio_request_duration_milliseconds``), and by services that tell of themselves; pods by kube-state-metrics; volumes
+by the kubelet.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from greenfield.model.plan import Plan, Resource
 
 SERVICE: Final = "destination_service_name"
 WINDOW: Final = "5m"
+REQUESTS: Final = "http_server_request_duration_seconds"
+STATEMENTS: Final = "db_client_operation_duration_seconds"
+PROCESSING: Final = "messaging_process_duration_seconds"
+"""What services tell of themselves by OpenTelemetry, under the names that Prometheus gives it."""
 
 
 def stores(plan: Plan) -> tuple[Resource, ...]:
@@ -39,6 +44,11 @@ def latency(plan: Plan, quantile: float) -> str:
     """Seconds within which that share of requests was answered, by service."""
     buckets = f"rate(istio_request_duration_milliseconds_bucket{{{_arrived(plan)}}}[{WINDOW}])"
     return f"histogram_quantile({quantile:g}, sum by ({SERVICE}, le) ({buckets})) / 1000"
+
+
+def told_latency(plan: Plan, what: str) -> str:
+    """Seconds within which 99 of 100 took what a service told, by service; its points stand for traces."""
+    return f"histogram_quantile(0.99, sum by (job, le) (rate({what}_bucket{{{here(plan)}}}[{WINDOW}])))"
 
 
 def lag(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from greenfield.model.quantity import size_bytes
 from greenfield.programs import pods
 from greenfield.programs.istio import sidecar_of
 from greenfield.programs.names import digest, entry, short
-from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT, collectors, sdk
+from greenfield.programs.telemetry import COLLECTOR, OTLP_PORT, collectors, sdk, told
 
 HTTP, HTTP_PORT, APP_PORT = "http", 80, 8080
 CONTAINER: Final = "app"
@@ -102,7 +102,8 @@ class Workload:
             "k8s.namespace.name": self.plan.name,
             "k8s.pod.name": "$(POD_NAME)",
         }
-        return sdk(self.name, f"http://{door.host}:{door.ports[OTLP_PORT]}", attributes, begun=1.0)
+        settings, endpoint = told(self.plan), f"http://{door.host}:{door.ports[OTLP_PORT]}"
+        return sdk(self.name, endpoint, attributes, settings, settings.begun(everything=True))
 
     def of_itself(self) -> list[dict[str, Any]]:
         """Variables that only the pod knows: what it is called."""

@@ -28,7 +28,8 @@ from greenfield.targets.kubernetes.object import Object
 
 Event = Mapping[str, Any]
 Tell = Callable[[Event], None]
-POLL_S: Final = 1.0
+POLL_S: Final = 1.0  # at most; the first look comes sooner
+_SOON_S: Final = 0.2
 _JOBS: Final = frozenset({"batch"})
 _RUNNING: Final = frozenset({"apps", "autoscaling", "keda.sh"})  # what runs on, and what scales it
 
@@ -171,7 +172,7 @@ class Deployment:
     # --- waiting ----------------------------------------------------------------------------------------------------
 
     async def _wait(self, objects: Sequence[Object]) -> None:
-        left = {each.key: each for each in objects}
+        left, pause = {each.key: each for each in objects}, _SOON_S
         said: dict[Any, State] = {}
         while left:
             for key, state in (await self._states(list(left.values()))).items():
@@ -185,7 +186,8 @@ class Deployment:
             if failed or (left and time.monotonic() > self._deadline):
                 raise await self._stuck(failed or list(left.values()), said, timed_out=not failed)
             if left:
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(pause)
+                pause = min(POLL_S, pause * 1.5)
 
     async def _states(self, objects: Sequence[Object]) -> Mapping[Any, State]:
         """One listing for each kind and namespace."""

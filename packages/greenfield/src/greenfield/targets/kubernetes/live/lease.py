@@ -59,7 +59,7 @@ async def held(api: Api, namespace: str, wait: Callable[[str], object]) -> Async
 async def read(api: Api, namespace: str) -> Any:
     """The Lease as it is; None where there is none. Refusal where it may not be read."""
     try:
-        return await api.get(_path(namespace, NAME))
+        return {"spec": {}, **await api.get(_path(namespace, NAME))}
     except Refusal as refusal:
         if refusal.code == _GONE:
             return None
