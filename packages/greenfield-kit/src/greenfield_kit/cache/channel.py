@@ -197,6 +197,7 @@ class _Session:
             except RedisError:
                 if writer is not None:
                     writer.transport.abort()
+                    await asyncio.sleep(0)  # for the loop to close it
 
     async def _write(self) -> None:
         """Sends what has come together since the last time."""
