@@ -134,17 +134,17 @@ def allowed(slices: list[Slice], cores: int, *, calmest: float = 0.5) -> float:
 
 
 def _slice(generator: Generator, way: Way, seconds: float) -> Slice:
-    before = {name: _busy_s(pid) for name, pid in way.workers.items()}
+    before = {name: busy_s(pid) for name, pid in way.workers.items()}
     begun = _children_s()
     met = generator.run(way.target, seconds)
-    spent = {name: _busy_s(pid) - before[name] for name, pid in way.workers.items()}
+    spent = {name: busy_s(pid) - before[name] for name, pid in way.workers.items()}
     spent[GENERATOR] = _children_s() - begun
     if met.failures or not met.answered:
         raise RuntimeError(f"{way.name}: {dict(met.failures)}")
     return Slice(met.per_second, {name: each / met.answered * 1e6 for name, each in spent.items()})
 
 
-def _busy_s(pid: int) -> float:
+def busy_s(pid: int) -> float:
     """Processor time of all threads, to the nanosecond."""
     tasks = Path(f"/proc/{pid}/task")
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e9

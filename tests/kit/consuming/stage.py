@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from components.store_platform import Stores
 from greenfield.components import kafka, mysql, postgres
-from greenfield.components.kafka import tasks
+from greenfield.components.kafka.tasks import connect
 from greenfield_kit import inbox
 from support.platform import wait_for
 
@@ -72,7 +73,7 @@ class Stage:
                 topic, **{**message, "value": body}, on_delivery=lambda e, _: failures.append(e) if e else None
             )
             producer.poll(0)
-        assert producer.flush(30) == 0
+        assert producer.flush(120) == 0
         assert failures == []
 
     # --- services
@@ -92,6 +93,11 @@ class Stage:
             found = subprocess.Popen(argv, env=self.environment(topic, **options), stdout=log, stderr=log)
         self.workers.append(found)
         return found
+
+    def lines(self, topic: str, message: str) -> list[dict[str, Any]]:
+        """What members said by that message."""
+        found = [json.loads(line) for line in self.log(topic).read_text().splitlines() if line.startswith("{")]
+        return [line for line in found if line["message"] == message]
 
     def log(self, topic: str) -> Path:
         """What the members of a topic said."""
@@ -142,13 +148,17 @@ class Stage:
         leaf = self.stores.site.leaves["kafka-admin"]
         (host, port) = self.stores.site.ports["kafka-0/client"]
         tls = {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
-        admin = tasks.connect(f"{host}:{port}", tls)
+        admin = connect(f"{host}:{port}", tls)
         partitions = [TopicPartition(topic, n) for n in admin.list_topics(topic, 10).topics[topic].partitions]
         ends = admin.list_offsets({each: OffsetSpec.latest() for each in partitions})
         asked = ConsumerGroupTopicPartitions(f"{topic}-taker", partitions)
         (answer,) = admin.list_consumer_group_offsets([asked]).values()
         told = {each.partition: max(0, each.offset) for each in answer.result().topic_partitions}
         return sum(end.result().offset - told.get(each.partition, 0) for each, end in ends.items())
+
+    def wait_until_committed(self, topic: str, seconds: float = 60.0) -> None:
+        """Until nothing of it would come again."""
+        wait_for("all to be committed", lambda: self.left(topic) == 0, seconds)
 
     def engine(self, topic: str, store: str = "ledger") -> sa.Engine:
         """The service's own login."""
@@ -179,6 +189,32 @@ class Stage:
                 worker.send_signal(signal.SIGKILL)
             worker.wait(10)
         self.stores.close()
+
+
+def tasks(keys: int, each: int, every: Mapping[str, object] | None = None, **of_first: object) -> list[dict[str, Any]]:
+    """So many messages for each of so many keys, dealt in turn and numbered; ``of_first``: what the first is told."""
+    numbers = count()
+    found: list[dict[str, Any]] = [
+        {
+            "key": f"k{key}".encode(),
+            "value": {"n": next(numbers), **(every or {})},
+            "headers": {"message-id": f"m{turn}-{key}"},
+        }
+        for turn in range(each)
+        for key in range(keys)
+    ]
+    found[0]["value"].update(of_first)
+    return found
+
+
+def in_order(effects: list[tuple[str, int, str]]) -> bool:
+    """Whether the numbers of each key rise."""
+    last: dict[str, int] = {}
+    for key, number, _ in effects:
+        if last.get(key, -1) >= number:
+            return False
+        last[key] = number
+    return True
 
 
 class Gate:

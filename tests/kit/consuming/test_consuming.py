@@ -6,14 +6,12 @@ import asyncio
 import json
 import signal
 from collections.abc import Iterator
-from itertools import count
-from typing import Any
 
 import pytest
 
 from greenfield_kit.consumer.subscription import Subscription
 from greenfield_kit.dead_letters import DeadLetters
-from kit.consuming.stage import Stage
+from kit.consuming.stage import Stage, in_order, tasks
 from support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -29,28 +27,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
     finally:
         running.close()
-
-
-def tasks(keys: int, each: int, **of_first: object) -> list[dict[str, Any]]:
-    """So many messages for each of so many keys, dealt in turn and numbered; ``of_first``: what the first is told."""
-    numbers = count()
-    found: list[dict[str, Any]] = [
-        {"key": f"k{key}".encode(), "value": {"n": next(numbers)}, "headers": {"message-id": f"m{turn}-{key}"}}
-        for turn in range(each)
-        for key in range(keys)
-    ]
-    found[0]["value"].update(of_first)
-    return found
-
-
-def in_order(effects: list[tuple[str, int, str]]) -> bool:
-    """Whether the numbers of each key rise."""
-    last: dict[str, int] = {}
-    for key, number, _ in effects:
-        if last.get(key, -1) >= number:
-            return False
-        last[key] = number
-    return True
 
 
 def test_each_key_keeps_its_order_while_one_of_it_is_tried_again(stage: Stage) -> None:
@@ -131,13 +107,8 @@ def test_a_message_that_comes_again_has_its_effect_once(stage: Stage) -> None:
     stage.produce("hostile", [{"key": b"b", "value": event}, binary, again, {"key": b"z", "value": {"n": 4}}])
     stage.work("hostile")
     wait_for("the last", lambda: 4 in [n for _, n, _ in stage.effects("hostile")])
-    assert_all_is_committed(stage, "hostile")
+    stage.wait_until_committed("hostile")
     assert sorted(n for _, n, _ in stage.effects("hostile")) == [1, 2, 3, 4]
-
-
-def assert_all_is_committed(stage: Stage, topic: str) -> None:
-    """Nothing of it would come again."""
-    wait_for("all to be committed", lambda: stage.left(topic) == 0)
 
 
 def test_a_consumer_killed_between_effect_and_commit_has_the_effect_once(stage: Stage) -> None:
@@ -147,7 +118,7 @@ def test_a_consumer_killed_between_effect_and_commit_has_the_effect_once(stage: 
     assert first.wait(30) == -signal.SIGKILL
     stage.work("killed", member="second")
     effects = stage.wait_for_effects("killed", 100)
-    assert_all_is_committed(stage, "killed")
+    stage.wait_until_committed("killed")
     assert sorted(n for _, n, _ in stage.effects("killed")) == list(range(100))
     assert in_order(effects)
     assert stage.letters("killed") == []
@@ -162,7 +133,7 @@ def test_batches_keep_order_and_leave_out_what_is_at_fault(stage: Stage, topic: 
     stage.produce(topic, wanted)
     stage.work(topic, batch=50, ledger=store)
     effects = stage.wait_for_effects(topic, 597, store=store)
-    assert_all_is_committed(stage, topic)
+    stage.wait_until_committed(topic)
     assert in_order(effects)
     assert sorted(n for _, n, _ in stage.effects(topic, store)) == sorted(set(range(600)) - {0, 55, 56})
     assert sorted(letter["error"] for letter in stage.letters(topic)) == ["UndecodableError", "ValueError"]
@@ -216,4 +187,4 @@ def test_without_an_inbox_each_message_comes_at_least_once(stage: Stage) -> None
     stage.work("plain", inbox="no")
     effects = stage.wait_for_effects("plain", 100)
     assert in_order(effects)
-    assert_all_is_committed(stage, "plain")
+    stage.wait_until_committed("plain")

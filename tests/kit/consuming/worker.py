@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from greenfield_kit import connections, logs
+from greenfield_kit import connections, logs, metrics
 from greenfield_kit.consumer import Consumer, Limits, Message, RejectedError
 
 TOPIC = os.environ["WORKER_TOPIC"]
@@ -38,6 +38,7 @@ engine = getattr(connections, "mysql" if LEDGER == "books" else "postgres")(LEDG
 WROTE = text(f"insert into {TOPIC}_effect (k, n, member) values (:k, :n, :member)")
 TRIED = text(f"insert into {TOPIC}_tried (k, n) values (:k, :n)")
 failing: dict[int, int] = {}
+hanging: dict[int, int] = {}
 
 
 class Task(BaseModel):
@@ -47,6 +48,7 @@ class Task(BaseModel):
     fails: int = 0
     rejected: bool = False
     seconds: float = 0.0
+    hangs: int = 0
     dies: bool = False
     filling: str = ""
 
@@ -91,6 +93,9 @@ async def tried(task: Task, message: Message) -> None:
 
 async def ended(task: Task) -> None:
     """Takes its time, or the process down, between the effect and the end of its transaction."""
+    if hanging.setdefault(task.n, task.hangs) > 0:
+        hanging[task.n] -= 1
+        await asyncio.Event().wait()
     await asyncio.sleep(task.seconds)
     if task.dies and not CURED.exists():
         CURED.touch()
@@ -102,6 +107,13 @@ def shown(message: Message) -> str:
     return "" if message.key is None else message.key.decode(errors="backslashreplace")
 
 
+def tell_lag() -> None:
+    """As whoever measures reads it."""
+    gauge = metrics.gauge("greenfield.consumer.lag", "{message}", "", list)
+    found = [(value, facts) for read in gauge.reads for value, facts in read()]
+    logging.getLogger("worker").info("lag", extra={"lag": sum(value for value, _ in found), "of": found})
+
+
 HANDLER = take_many if BATCH else take if INBOX else take_openly
 app = Consumer(TOPIC, HANDLER, inbox=engine if INBOX else None, batch=BATCH, limits=LIMITS)
 
@@ -109,7 +121,9 @@ app = Consumer(TOPIC, HANDLER, inbox=engine if INBOX else None, batch=BATCH, lim
 async def main() -> None:
     """Consumes until SIGTERM."""
     logs.configure()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, app.close)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, app.close)
+    loop.add_signal_handler(signal.SIGUSR1, tell_lag)
     await app.run()
     await engine.dispose()
     logging.getLogger("worker").info("ended in order")

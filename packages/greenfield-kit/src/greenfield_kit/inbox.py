@@ -113,7 +113,7 @@ class Inbox:
         rows = [{"id": digest, "message": _shown(message), "taken_at": now} for digest, message in new.items()]
         async with self.engine.connect() as connection, connection.begin() as transaction:
             try:
-                await connection.execute(sa.insert(self.table), rows)
+                await connection.execute(sa.insert(self.table), rows if len(rows) > 1 else rows[0])
             except IntegrityError:
                 await transaction.rollback()
                 return False

@@ -25,11 +25,12 @@ from greenfield_kit import connections, logs, metrics, telemetry
 from greenfield_kit.outbox import Outbox
 from greenfield_kit.outbox.lead import leading
 from greenfield_kit.outbox.term import Term
-from greenfield_kit.outbox.waiting import Waiting
+from greenfield_kit.outbox.waiting import BATCH_ROWS, Waiting
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+GATHER_S = 0.02  # after a batch: what is written meanwhile goes out together
 SHORTEST_S, LONGEST_S = 0.005, 0.1  # between two looks at the table: twice as long each time while there is nothing
 CANDIDATE_S = 1.0  # between two attempts to lead
 TROUBLE_S = 2.0  # before the next attempt where nothing can be published
@@ -46,11 +47,13 @@ class Relay:
         self._outbox = outbox
         self._engine = engine
         self._woken = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
+        self._closed = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Relays meanwhile; at the end the batch at hand is finished, and whoever stands by may lead."""
+        self._closed = False
         relaying = asyncio.create_task(self.run())
         try:
             yield
@@ -60,22 +63,24 @@ class Relay:
 
     async def run(self) -> None:
         """Relays until ``close``, whatever happens to the database and the broker."""
-        loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
+        loop, self._woken, self._closing = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        if self._closed:
+            return
         self._outbox.wake = functools.partial(loop.call_soon_threadsafe, self._woken.set)
         _relays.add(self)
         _instruments()
-        while not self._closing:
+        while not self._closing.is_set():
             outcome: Any = (await asyncio.gather(self._candidate(), return_exceptions=True))[0]
             if isinstance(outcome, asyncio.CancelledError):
                 raise outcome
             if isinstance(outcome, BaseException):
                 log.error("relay leads no more", exc_info=outcome, extra={"outbox": self.name})
-            if not self._closing:
-                await self._rest(CANDIDATE_S)
+            await _within(CANDIDATE_S, self._closing)
 
     def close(self) -> None:
         """``run`` ends soon."""
-        self._closing = True
+        self._closed = True
+        self._closing.set()
         self._woken.set()
 
     async def _candidate(self) -> None:
@@ -88,24 +93,26 @@ class Relay:
         self.term = term = Term(self.name, Waiting(session, self._outbox.tables))
         pause = SHORTEST_S
         try:
-            while not self._closing:
+            while not self._closing.is_set():
                 done = await term.turn()
                 _instruments().add(done, {"outbox": self.name})
-                pause = SHORTEST_S if done else min(2 * pause, LONGEST_S)
-                if await self._rest(TROUBLE_S if term.trouble else pause):
+                if done or term.trouble:
+                    await _within(TROUBLE_S if term.trouble else GATHER_S * (done < BATCH_ROWS), self._closing)
                     pause = SHORTEST_S
+                else:
+                    pause = SHORTEST_S if await _within(pause, self._woken) else min(2 * pause, LONGEST_S)
+                self._woken.clear()
             await term.end()
         finally:
             self.term = None
             await asyncio.to_thread(term.abandon)
 
-    async def _rest(self, seconds: float) -> bool:
-        """Whether something was written meanwhile, in this process."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        woken = self._woken.is_set()
-        self._woken.clear()
-        return woken
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether it comes to pass in that time."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 @functools.cache

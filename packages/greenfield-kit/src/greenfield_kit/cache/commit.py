@@ -81,4 +81,4 @@ def _act(acts: list[Act]) -> None:
     from sqlalchemy.util import await_only
 
     while acts:
-        await_only(acts.pop()())
+        await_only(acts.pop(0)())

@@ -7,9 +7,10 @@ one that died, by the server's clock alone.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -33,11 +34,19 @@ _END_IN_SILENCE = {
 async def leading(engine: AsyncEngine, name: str) -> AsyncIterator[AsyncConnection | None]:
     """A session that holds the lock of that name, each statement a transaction of its own; None: another has it."""
     dialect = "postgresql" if engine.dialect.name == "postgresql" else "mysql"
-    async with engine.connect() as pooled:
-        session = await pooled.execution_options(isolation_level="AUTOCOMMIT")
-        if not await session.scalar(sa.text(_LOCK[dialect]), {"name": name}):
-            yield None
-            return
-        await session.run_sync(lambda held: held.detach())  # no longer the pool's: it is closed, not given back
-        await session.execute(sa.text(_END_IN_SILENCE[dialect]))
-        yield session
+    driver: Any = None
+    try:
+        async with engine.connect() as pooled:
+            session = await pooled.execution_options(isolation_level="AUTOCOMMIT")
+            if not await session.scalar(sa.text(_LOCK[dialect]), {"name": name}):
+                yield None
+                return
+            driver = (await session.get_raw_connection()).driver_connection
+            await session.run_sync(lambda held: held.detach())  # no longer the pool's: it is closed, not given back
+            await session.execute(sa.text(_END_IN_SILENCE[dialect]))
+            yield session
+    finally:
+        if driver is not None and inspect.isawaitable(
+            closed := driver.close()
+        ):  # SQLAlchemy leaves it to the collector
+            await closed

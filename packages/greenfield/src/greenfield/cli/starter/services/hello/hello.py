@@ -6,15 +6,22 @@ import logging
 
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenfield_kit.app import Service
 
 service = Service("hello")
 guests = service.postgres("guests")
 cache = service.cache("cache")
-signed = service.topic("signed")
+signed = service.outbox("signed", guests)
 app = service.app()
 log = logging.getLogger("hello")
+
+
+class Guest(BaseModel):
+    """What is told of a guest."""
+
+    name: str
 
 
 class Book(BaseModel):
@@ -24,30 +31,29 @@ class Book(BaseModel):
 
 
 @app.get("/")
-async def read() -> Book | None:
+async def read() -> Book:
     """The book: from the cache, or from the database and into the cache."""
     return await cache.get("book", Book, everybody, ttl=30)
 
 
 @app.put("/guests/{name}", status_code=201)
-async def sign(name: str) -> dict[str, str]:
-    """Writes a guest into the book."""
+async def sign(name: str) -> Guest:
+    """Writes a guest into the book and a message into the outbox: both, or neither."""
+    guest = Guest(name=name)
     async with guests.begin() as transaction:
         await transaction.execute(text("INSERT INTO guest VALUES (:name) ON CONFLICT DO NOTHING"), {"name": name})
-    await cache.forget("book")
-    await signed.publish(name, name.encode())
+        await signed.add(transaction, name, guest.model_dump_json().encode())
+        cache.forget_after(transaction, "book")
     log.info("signed", extra={"guest": name})
-    return {"signed": name}
+    return guest
 
 
-@service.consume("signed")
-async def welcome(message: bytes, headers: dict[str, str]) -> None:
-    """Welcomes a guest, as often as it may be told."""
-    name = message.decode()
-    async with guests.begin() as transaction:
-        values = {"name": name, "welcome": f"Welcome, {name}!"}
-        await transaction.execute(text("UPDATE guest SET welcome = :welcome WHERE name = :name"), values)
-    await cache.forget("book")
+@service.consume("signed", inbox=guests)
+async def welcome(guest: Guest, transaction: AsyncConnection) -> None:
+    """Welcomes a guest: once for each message, however often that comes."""
+    values = {"name": guest.name, "welcome": f"Welcome, {guest.name}!"}
+    await transaction.execute(text("UPDATE guest SET welcome = :welcome WHERE name = :name"), values)
+    cache.forget_after(transaction, "book")
 
 
 async def everybody() -> Book:
