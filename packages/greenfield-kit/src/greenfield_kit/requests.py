@@ -100,10 +100,10 @@ class Requests:
             ) as exchange.span:
                 try:
                     await self._worked_on(exchange, at_hand)
+                except Exception as error:  # noqa: BLE001 - the outermost of the application: nobody else would answer
+                    await exchange.fail(error)
                 finally:
                     _name(exchange.span, scope)
-        except Exception as error:  # noqa: BLE001 - the outermost of the application: nobody else would answer
-            await exchange.fail(error)
         finally:
             self._admission.leave()
 
@@ -157,7 +157,8 @@ class _Exchange:
             self._begun = True
             if self.span is not None:
                 self.span.set_attribute("http.response.status_code", message["status"])
-                message["headers"] = [*message.get("headers", ()), *self.span.answer()]
+                if more := self.span.answer():
+                    message["headers"] = [*message.get("headers", ()), *more]
         elif not message.get("more_body", False):
             self._done = True
             if self._task is not None:
@@ -165,7 +166,9 @@ class _Exchange:
         await self._send(message)
 
     async def fail(self, error: Exception) -> None:
-        """500, unless the answer has begun."""
+        """500, unless the answer has begun. Logged in its trace."""
+        if self.span is not None:
+            self.span.set_attribute("error.type", type(error).__name__)
         if not self._begun:
             await broken(error, self.scope["path"])(self.scope, self.body, self.send)
 
