@@ -8,7 +8,7 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "overload")
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "consumer", "overload")
 LONG = ("soak", "faults")  # by name only
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -46,7 +47,9 @@ def victims(platform: Running) -> tuple[str, ...]:
 
 
 def told(outcome: Outcome) -> Iterator[Result]:
-    """The figures of a run."""
+    """The figures of a run; what was violated is told on standard error."""
+    for violation in outcome.violations:
+        print(violation, file=sys.stderr)
     kinds = Counter[str](violation.kind for violation in outcome.violations)
     yield Result("faults", "acknowledged orders", outcome.till.acknowledged, "orders", ORDERS, at_least=True)
     yield Result("faults", "orders that nobody answered", outcome.till.refused.total(), "orders")

@@ -97,6 +97,33 @@ def test_a_one_off_process_has_the_wiring_and_the_identity_of_its_service(hello:
     ).returncode
 
 
+def test_what_cannot_be_read_is_kept_and_replayed_once_it_can(hello: Platform) -> None:
+    """By the commands that the kit's page names, beside the running consumer, with the handler as it is by then."""
+    command = ("run", "hello", "--", "python", "-m", "greenfield_kit.dead_letters")
+    publishes = "from greenfield_kit.topic import Topic; topic = Topic('signed')"
+    publishes += "; asyncio.run(topic.publish('Hedy', b'{}')); asyncio.run(topic.close())"
+    hello.ok("run", "hello", "--", "python", "-c", f"import asyncio; {publishes}")
+    (letter,) = wait_for("the letter", lambda: lines(hello.ok(*command, "list", "signed", "--format", "json")))
+    assert (letter["key"], letter["reason"]) == ("Hedy", "name: Field required")
+    again = hello.run(*command, "replay", "signed", "--format", "json")
+    assert (again.returncode, [each["outcome"] for each in lines(again.stdout)]) == (1, ["died again"])
+    code = hello.folder / "services/hello/hello.py"
+    before = code.read_text()
+    try:
+        code.write_text(before.replace("    name: str\n", '    name: str = "Hedy"\n'))
+        assert [each["outcome"] for each in lines(hello.ok(*command, "replay", "signed", "--format", "json"))] == [
+            "replayed"
+        ]
+    finally:
+        code.write_text(before)
+    assert hello.ok(*command, "list", "signed") == ""
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """JSON objects, one a line."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def test_its_own_tests_pass_beside_it(hello: Platform) -> None:
     """As its README says, with warnings as errors, by stores of their own: the book of the platform stays as it is."""
     with hello.client() as client:

@@ -34,15 +34,16 @@ class Run:
 
 def fuzzed(address: str, run: Run, *options: str) -> str:
     """What Schemathesis says of a service that does not hold what its document promises; empty where it does."""
-    with relayed(address.removeprefix("unix:")) as port, tempfile.NamedTemporaryFile("w", suffix=".toml") as settings:
-        settings.write(_SETTINGS)
-        settings.flush()
-        line = [PROGRAM, "--config-file", settings.name, "run", f"http://127.0.0.1:{port}/openapi.json"]
-        line += ["--checks", "all", "--phases", run.phases, "--max-examples", str(run.examples), "--workers", "2"]
+    with relayed(address.removeprefix("unix:")) as port, tempfile.TemporaryDirectory() as folder:
+        Path(folder, "schemathesis.toml").write_text(_SETTINGS)
+        line = [PROGRAM, "run", f"http://127.0.0.1:{port}/openapi.json"]
+        line += ["--checks", "all", "--phases", run.phases, "--max-examples", str(run.examples)]
         line += ["--seed", str(run.seed), "--generation-database", "none", "--request-timeout", "20"]
         line += ["--suppress-health-check", "all", *options]
         environment = {**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "default"}
-        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=550, check=False)
+        done = subprocess.run(
+            line, cwd=folder, env=environment, capture_output=True, text=True, timeout=550, check=False
+        )
     return "" if done.returncode == 0 else f"{done.stdout}\n{done.stderr}"
 
 

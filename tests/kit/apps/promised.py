@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from greenfield_kit.app import Service
 from greenfield_kit.documented import answers
@@ -17,11 +17,8 @@ app = Service("promised").app()
 class Thing(BaseModel):
     """Something to keep."""
 
-    model_config = ConfigDict(strict=True)
-
     name: str = Field(min_length=1, max_length=64)
-    number: int = Field(ge=-(2**63), le=2**63 - 1)
-    weight: float | None = None
+    number: int = Field(ge=2, le=2**31 - 1)  # pydantic takes true for 1
     more: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -36,7 +33,7 @@ async def thing(name: str) -> Thing:
     """A path."""
     if len(name) > 64 or len(name) % 2:
         raise HTTPException(404, "There is no such thing.")
-    return Thing(name=name, number=len(name))
+    return Thing(name=name, number=max(2, len(name)))
 
 
 @app.get("/things", responses=answers(429), dependencies=[Depends(AtMost(1))])
@@ -44,4 +41,4 @@ async def things(
     name: Annotated[list[str], Query(max_length=10)], x_kind: Annotated[str | None, Header()] = None
 ) -> list[Thing]:
     """Parameters and a header."""
-    return [Thing(name=each or "nameless", number=0) for each in name if len(each) <= 64 and x_kind != "none"]
+    return [Thing(name=each or "nameless", number=2) for each in name if len(each) <= 64 and x_kind != "none"]

@@ -16,7 +16,7 @@ from support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
 
-TOPICS = ("ordered", "parallel", "poison", "hostile", "killed", "batched", "invoiced", "replayed", "plain")
+TOPICS = ("ordered", "parallel", "poison", "hostile", "killed", "batched", "together", "invoiced", "replayed", "plain")
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +124,17 @@ def test_a_consumer_killed_between_effect_and_commit_has_the_effect_once(stage: 
     assert stage.letters("killed") == []
 
 
-@pytest.mark.parametrize(("topic", "store"), [("batched", "ledger"), ("invoiced", "books")])
-def test_batches_keep_order_and_leave_out_what_is_at_fault(stage: Stage, topic: str, store: str) -> None:
+@pytest.mark.parametrize(
+    ("topic", "store", "lists"),
+    [("batched", "ledger", "yes"), ("together", "ledger", "no"), ("invoiced", "books", "yes")],
+)
+def test_batches_keep_order_and_leave_out_what_is_at_fault(stage: Stage, topic: str, store: str, lists: str) -> None:
     """One at fault takes none of its batch along, and holds up its own key alone; PostgreSQL and MariaDB."""
     wanted = tasks(10, 60, fails=-1)
     wanted[55]["value"] = b"no task"
     wanted[56]["headers"] = {"message-id": "m0-1"}  # of an earlier one, perhaps of the same batch
     stage.produce(topic, wanted)
-    stage.work(topic, batch=50, ledger=store)
+    stage.work(topic, batch=50, ledger=store, lists=lists)
     effects = stage.wait_for_effects(topic, 597, store=store)
     stage.wait_until_committed(topic)
     assert in_order(effects)

@@ -114,7 +114,8 @@ def tell_lag() -> None:
     logging.getLogger("worker").info("lag", extra={"lag": sum(value for value, _ in found), "of": found})
 
 
-HANDLER = take_many if BATCH else take if INBOX else take_openly
+LISTS = os.environ.get("WORKER_LISTS", "yes") == "yes"
+HANDLER = take_many if BATCH and LISTS else take if INBOX else take_openly
 app = Consumer(TOPIC, HANDLER, inbox=engine if INBOX else None, batch=BATCH, limits=LIMITS)
 
 

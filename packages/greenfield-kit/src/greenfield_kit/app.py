@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
     from starlette.types import ASGIApp
 
-    from greenfield_kit.cache import Cache
+    from greenfield_kit.cache import Cache, Policy
     from greenfield_kit.consumer import Consumer
     from greenfield_kit.consumer import Limits as ConsumerLimits
     from greenfield_kit.consumer.handler import Function
@@ -100,11 +100,11 @@ class Service:
         self._keep(name, client.ping, client.aclose)
         return client
 
-    def cache(self, name: str) -> Cache:
-        """A redis as a cache; not part of readiness."""
+    def cache(self, name: str, policy: Policy | None = None) -> Cache:
+        """A redis as a cache; not part of readiness: a service without its cache is slower, and still ready."""
         from greenfield_kit.cache import Cache as Made
 
-        cache = Made(name)
+        cache = Made(name, policy)
         self._closes.append(cache.close)
         return cache
 

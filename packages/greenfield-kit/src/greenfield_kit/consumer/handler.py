@@ -26,18 +26,22 @@ class Handler:
 
     The function's first argument is the body: ``bytes`` as it came, anything else is JSON that pydantic makes the
     annotated type of. Others are found by annotation: ``Message``, and with an inbox ``AsyncConnection``, the
-    transaction. With ``batch`` body and message are lists.
+    transaction. With ``batch`` many messages share one transaction: a function whose first argument is a list gets all
+    of them (``messages: list[Message]``, too), any other each in turn.
     """
 
     def __init__(self, function: Function, inbox: Inbox | None, batch: bool) -> None:
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"{_name(function)} consumes messages, so it must be an `async def`.")
-        self._function, self.inbox, self._batch = function, inbox, batch
+        self._function, self.inbox = function, inbox
         hints = _hints(function)
         body, *others = [name for name in inspect.signature(function).parameters if name in hints] or [""]
         if not body:
             raise TypeError(f"{_name(function)} takes no body: its first argument, annotated, is one.")
-        self._body = _element(function, hints[body]) if batch else hints[body]
+        element = _element(hints[body]) if batch else None
+        self._lists, self._body = element is not None, hints[body] if element is None else element
+        if batch and inbox is None and not self._lists:
+            raise TypeError(f"{_name(function)} takes one message, so a batch gains nothing without `inbox=`.")
         self._adapter: TypeAdapter[Any] | None = None if self._body is bytes else TypeAdapter(self._body)
         self._asks = {name: self._asked(name, hints[name]) for name in others}
 
@@ -57,9 +61,10 @@ class Handler:
             await self.inbox.once(messages, effect)
 
     async def _call(self, messages: Sequence[Message], bodies: list[Any], transaction: AsyncConnection | None) -> None:
-        given = {"message": list(messages) if self._batch else messages[0], "transaction": transaction}
-        asked = {name: given[what] for name, what in self._asks.items()}
-        await self._function(bodies if self._batch else bodies[0], **asked)
+        shares: list[tuple[Any, Any]] = [(bodies, list(messages))]
+        for body, message in shares if self._lists else zip(bodies, messages, strict=True):
+            given = {"message": message, "transaction": transaction}
+            await self._function(body, **{name: given[what] for name, what in self._asks.items()})
 
     def _decoded(self, message: Message) -> Any:
         if self._adapter is None:
@@ -76,7 +81,7 @@ class Handler:
             raise UndecodableError(_reason(exc)) from None  # whose text has the body in it
 
     def _asked(self, name: str, hint: Any) -> str:
-        if hint is Message or typing.get_args(hint) == (Message,):
+        if _element(hint) is Message if self._lists else hint is Message:
             return "message"
         if f"{getattr(hint, '__module__', '')}".startswith("sqlalchemy.") and hint.__name__ == "AsyncConnection":
             if self.inbox is None:
@@ -96,10 +101,10 @@ def _hints(function: Function) -> dict[str, Any]:
     return hints
 
 
-def _element(function: Function, hint: Any) -> Any:
-    if typing.get_origin(hint) in (list, Sequence) and typing.get_args(hint):
-        return typing.get_args(hint)[0]
-    raise TypeError(f"{_name(function)} handles batches, so its first argument is a list, not {hint}.")
+def _element(hint: Any) -> Any:
+    """What a list is of; None for what is no list."""
+    found = typing.get_args(hint) if typing.get_origin(hint) in (list, Sequence) else ()
+    return found[0] if found else None
 
 
 def _takes_bytes(hint: Any) -> bool:
