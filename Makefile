@@ -47,6 +47,7 @@ bench: setup
 soak: setup
 	$(BIN)/python -m pytest -m soak
 	$(BIN)/python -m benchmarks soak
+	$(BIN)/python -m benchmarks faults
 
 requirements: setup
 	$(BIN)/uv pip compile --quiet --upgrade --no-emit-index-url --generate-hashes --python-version 3.11 requirements/dev.in -o requirements/dev.txt --custom-compile-command "make requirements"

@@ -8,8 +8,8 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "consumer")
-LONG = ("soak",)  # by name only
+NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "consumer", "overload")
+LONG = ("soak", "faults")  # by name only
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ import httpx
 from benchmarks.load import Generator, Met, Target, generator, result
 from benchmarks.redis_alone import RedisAlone, redis_alone
 from benchmarks.result import Result
+from benchmarks.ways import Way, cost, interleaved, ratio
 from greenfield_kit.cache import Policy
 
 PROCESSES, READERS, HOT_S, TTL_S = 4, 1000, 30.0, 1.0
@@ -50,8 +51,8 @@ def measure() -> Iterator[Result]:
     """Part by part; the load average tells what else this machine did."""
     with redis_alone() as redis:
         yield from _hot_key(redis)
-    with redis_alone() as redis, generator() as load, _application(redis) as address:
-        yield from _paths(load, address)
+    with redis_alone() as redis, generator() as load, _application(redis) as (address, worker):
+        yield from _paths(load, address, worker)
         yield from _outages(load, address, redis)
 
 
@@ -94,42 +95,40 @@ def _read(redis: RedisAlone, side: str, seconds: float, ttl: float) -> Hot:
 
 
 @contextmanager
-def _application(redis: RedisAlone) -> Iterator[str]:
-    """The application of both sides, under the server that services run on; its address."""
+def _application(redis: RedisAlone) -> Iterator[tuple[str, int]]:
+    """The application of both sides, under the server that services run on: its address, and the worker's pid."""
     with tempfile.TemporaryDirectory() as folder:
         uds = f"{folder}/app"
         line = [sys.executable, "-m", "granian", "--interface", "asgi", "--uds", uds, "--no-ws", "--log-level", "error"]
         environment = {**os.environ, **redis.wiring}
         process = subprocess.Popen([*line, "benchmarks.cache_app:app"], env=environment)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         try:
-            _wait("the application", lambda: Path(uds).exists())
-            yield f"unix:{uds}"
+            _wait("the application", lambda: Path(uds).exists() and bool(children.read_text()))
+            yield f"unix:{uds}", int(children.read_text().split()[-1])
         finally:
             process.terminate()
             process.wait()
 
 
-def _paths(load: Generator, address: str) -> Iterator[Result]:
-    """Every round loads each side for a moment, so that both meet the same machine; every other round backwards."""
-    paths = ["/hand/hit", "/kit/hit", "/hand/miss", "/kit/miss"]
-    for path in paths:
-        load.run(Target(address, path), 3.0)
-    found: dict[str, list[float]] = {path: [] for path in paths}
-    for number in range(ROUNDS):
-        for path in paths if number % 2 else reversed(paths):
-            found[path].append(_sound(load.run(Target(address, path), SECONDS), path).per_second)
+def _paths(load: Generator, address: str, worker: int) -> Iterator[Result]:
+    """Each side in turn for a moment, many times over: both meet one machine, and processor time tells the rest."""
+    ways = [
+        Way(f"{path} by {side}", Target(address, f"/{side}/{path}"), {"worker": worker})
+        for path in ("hit", "miss")
+        for side in ("hand", "kit")
+    ]
+    for way in ways:
+        load.run(way.target, 3.0)
+    slices = interleaved(load, ways, ROUNDS, SECONDS)
     for path in ("hit", "miss"):
-        pairs = list(zip(found[f"/kit/{path}"], found[f"/hand/{path}"], strict=True))
-        yield Result("cache", f"{path} by hand", statistics.median(hand for _, hand in pairs), "requests/s")
-        yield Result("cache", f"{path} by the kit", statistics.median(kit for kit, _ in pairs), "requests/s")
-        ratio = statistics.median(kit / hand for kit, hand in pairs)
-        yield Result("cache", f"{path} by the kit over by hand", ratio, "ratio", 0.9, at_least=True)
-
-
-def _sound(met: Met, path: str) -> Met:
-    if met.failures or not met.answered:
-        raise RuntimeError(f"{path}: {dict(met.failures)}")
-    return met
+        kit, hand = f"{path} by kit", f"{path} by hand"
+        for side in (hand, kit):
+            yield Result("cache", side, statistics.median(each.per_second for each in slices[side]), "requests/s")
+            yield Result("cache", f"{side}: CPU of the worker", cost(slices[side], "worker"), "us/request")
+        yield Result("cache", f"{kit} over by hand", ratio(slices, kit, hand), "ratio", 0.9, at_least=True)
+        allowed = cost(slices[hand], "worker") / cost(slices[kit], "worker")
+        yield Result("cache", f"{kit} over by hand, as processor time allows", allowed, "ratio")
 
 
 # --- a Redis that is gone -------------------------------------------------------------------------------------------

@@ -63,14 +63,19 @@ class Generator:
 
     program: str
 
-    def start(self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0) -> subprocess.Popen[str]:
+    def start(
+        self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0, patience_s: float = 10.0
+    ) -> subprocess.Popen[str]:
         """The load, under way; ``result`` waits for it. At a rate of 0 each connection asks as soon as it may."""
         paced = ["-seconds", str(seconds), "-connections", str(connections), "-rate", str(rate)]
+        paced += ["-patience", f"{patience_s}s"]
         return subprocess.Popen([self.program, *target.arguments(), *paced], stdout=subprocess.PIPE, text=True)
 
-    def run(self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0) -> Met:
+    def run(
+        self, target: Target, seconds: float, *, connections: int = 16, rate: float = 0, patience_s: float = 10.0
+    ) -> Met:
         """The load from its begin to its end."""
-        return result(self.start(target, seconds, connections=connections, rate=rate))
+        return result(self.start(target, seconds, connections=connections, rate=rate, patience_s=patience_s))
 
 
 def result(load: subprocess.Popen[str]) -> Met:

@@ -21,8 +21,6 @@ import (
 	"time"
 )
 
-const patience = 10 * time.Second // of one request; then it has failed
-
 var (
 	address     = flag.String("address", "", "unix:PATH or HOST:PORT")
 	host        = flag.String("host", "localhost", "the Host header, and the name that the certificate must have")
@@ -33,6 +31,7 @@ var (
 	authority   = flag.String("ca", "", "a PEM file: speak TLS to who is signed by it")
 	certificate = flag.String("cert", "", "a PEM file: show this certificate")
 	key         = flag.String("key", "", "its key")
+	patience    = flag.Duration("patience", 10*time.Second, "of one request; then it has failed")
 	anyName     = flag.Bool("any-name", false, "take a certificate of the authority whatever its name")
 )
 
@@ -113,7 +112,7 @@ func keepBusy(settings *tls.Config, number int, begun, ends time.Time) met {
 		}
 		if err == nil {
 			asked := time.Now()
-			connection.SetDeadline(asked.Add(patience))
+			connection.SetDeadline(asked.Add(*patience))
 			if _, err = connection.Write(request); err == nil {
 				err = answer(reader)
 			}
@@ -123,6 +122,9 @@ func keepBusy(settings *tls.Config, number int, begun, ends time.Time) met {
 			}
 		}
 		found.failures[err.Error()]++
+		if _, told := err.(refused); told && *rate > 0 {
+			continue // the connection is as good as before, and the next request is due when it is due
+		}
 		if connection != nil {
 			connection.Close()
 			connection = nil
@@ -162,7 +164,7 @@ func dial(settings *tls.Config) (net.Conn, error) {
 	if strings.HasPrefix(where, "unix:") {
 		network, where = "unix", strings.TrimPrefix(where, "unix:")
 	}
-	dialer := net.Dialer{Timeout: patience}
+	dialer := net.Dialer{Timeout: *patience}
 	if settings == nil {
 		return dialer.Dial(network, where)
 	}
@@ -171,6 +173,13 @@ func dial(settings *tls.Config) (net.Conn, error) {
 		return nil, err // and no nil *tls.Conn, which as a net.Conn would be something
 	}
 	return connection, nil
+}
+
+// Refused is an answer of 400 or more.
+type refused string
+
+func (status refused) Error() string {
+	return "answered " + string(status)
 }
 
 // Answer reads one response whole; an error where it is none, or tells of one.
@@ -200,7 +209,7 @@ func answer(reader *bufio.Reader) error {
 		return err
 	}
 	if fields := strings.SplitN(status, " ", 3); len(fields) < 2 || fields[1] >= "400" {
-		return fmt.Errorf("answered %s", status)
+		return refused(status)
 	}
 	return nil
 }

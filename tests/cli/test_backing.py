@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,22 @@ apiVersion: greenfield/v1
 name: desk
 services:
   clerk: {command: [python, clerk.py], uses: {memory: write, boss: call}}
-  boss: {command: [python, boss.py], uses: {archive: own}}
+  boss: {command: [python, boss.py], migrate: [python, tables.py], uses: {archive: own, memory: read}}
+  auditor: {command: [python, auditor.py], uses: {archive: read}}
 datastores:
   memory: {kind: redis}
   archive: {kind: postgres}
+"""
+TABLES = """
+import os, psycopg
+with psycopg.connect(os.environ["ARCHIVE_URL"]) as database:
+    database.execute("CREATE TABLE file (name text)")
+"""
+TRIES = """
+import os, psycopg
+with psycopg.connect(os.environ["ARCHIVE_URL"]) as database:
+    print(database.execute("SELECT count(*) FROM file").fetchone()[0])
+    database.execute("DELETE FROM file")
 """
 COUNT = "import os, redis; print(redis.from_url(os.environ['MEMORY_URL']).incr(os.environ['MEMORY_PREFIX'] + 'n'))"
 
@@ -84,7 +97,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             (cache / "greenfield" / each.name).symlink_to(each)
     (tmp_path / "desk").mkdir()
     (tmp_path / "desk" / "greenfield.yaml").write_text(DECLARATION)
-    found = Desk(Platform(tmp_path / "desk", environment={"XDG_CACHE_HOME": str(cache)}), cache)
+    (tmp_path / "desk" / "tables.py").write_text(TABLES)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    found = Desk(Platform(tmp_path / "desk", environment={"XDG_CACHE_HOME": str(cache), "PATH": path}), cache)
     yield found
     for process in found.started:
         process.communicate(timeout=60)
@@ -115,6 +130,35 @@ def test_without_a_command_it_lasts_until_stdin_ends(desk: Desk) -> None:
     assert "URI:spiffe://cluster.local/ns/desk/sa/clerk" in subject
     lent.communicate(timeout=60)
     assert lent.returncode == 0
+    assert desk.kept() == []
+
+
+def test_a_reader_finds_the_tables_of_their_owner_and_may_only_read(desk: Desk) -> None:
+    """Migrations have run, the owner's too; and the grants are the service's own."""
+    done = desk.platform.run("backing", "auditor", "--", sys.executable, "-c", TRIES)
+    assert (done.returncode, done.stdout) == (1, "0\n"), done.stderr
+    assert "permission denied for table file" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_it(desk: Desk, number: signal.Signals) -> None:
+    """As the end of stdin does, and it is told apart."""
+    lent = desk.lend("clerk")
+    ready(lent)
+    lent.send_signal(number)
+    assert lent.wait(60) == 130
+    assert desk.kept() == []
+
+
+def test_a_command_is_asked_to_end_and_waited_for(desk: Desk) -> None:
+    """It may need what it was lent until then."""
+    program = "import signal, sys; signal.signal(15, lambda *_: sys.exit(5)); print('here', flush=True); signal.pause()"
+    lent = desk.platform.start("backing", "clerk", "--", sys.executable, "-c", program)
+    assert lent.stdout is not None
+    assert lent.stdout.readline() == "here\n"
+    lent.send_signal(signal.SIGTERM)
+    lent.communicate(timeout=60)
+    assert lent.returncode == 5
     assert desk.kept() == []
 
 
@@ -150,7 +194,7 @@ def test_killed_outright_it_takes_everything_along(desk: Desk) -> None:
     ("arguments", "words"),
     [
         (("clark",), "did you mean 'clerk'?"),
-        ((), "name one of boss, clerk"),
+        ((), "name one of auditor, boss, clerk"),
         (("clerk", "--env", "x"), "no environment"),
     ],
 )

@@ -39,7 +39,7 @@ def entered(stores: Stores, service: str, database: str) -> pymysql.Connection:
     url = urlsplit(stores.wiring(service, database)["URL"])
     assert url.scheme == "mysql+pymysql"
     tls: dict[str, Any] = dict(parse_qsl(url.query))
-    tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
+    tls["ssl_verify_cert"] = tls["ssl_verify_identity"] = tls.pop("ssl_check_hostname") == "true"
     return pymysql.connect(
         host=str(url.hostname),
         port=int(url.port or 0),

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -32,6 +33,17 @@ def platform(tmp_path: Path) -> Iterator[Stores]:
     stores = Stores(tmp_path, COLLECTOR, JAEGER, PROMETHEUS)
     try:
         stores.up(DECLARED, {"catalog": {}})
+        yield stores
+    finally:
+        stores.close()
+
+
+@pytest.fixture
+def judging(tmp_path: Path) -> Iterator[Stores]:
+    """The same, where all traces are begun and a tenth is to be kept."""
+    stores = Stores(tmp_path, COLLECTOR, JAEGER, PROMETHEUS)
+    try:
+        stores.up({"collector": ("collector", {"sample": 0.1, "slow": "2s", "begin": 1.0})}, {"catalog": {}})
         yield stores
     finally:
         stores.close()
@@ -113,3 +125,25 @@ def test_a_back_end_that_hangs_slows_nobody(platform: Stores) -> None:
         return stored(platform, trace)
 
     wait_for("room in the queue", found, 60)
+
+
+def test_collectors_judge_where_more_is_begun_than_is_to_be_kept(judging: Stores) -> None:
+    """Every trace that fails or is slow, whoever told it, and about a tenth of the rest; a trace of parts is one."""
+    kinds: dict[str, dict[str, Any]] = {
+        "well": {},
+        "failed": {"fails": True},
+        "slow": {"seconds": 2.5},
+        "nearly slow": {"seconds": 1.5},
+    }
+    sent: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for _ in range(100):
+        for kind, how in kinds.items():
+            trace, message = span("catalog", kind, **how)
+            told(judging, TRACES, message)
+            sent[kind].append(trace)
+    wait_for("the last of them", lambda: stored(judging, sent["slow"][-1]), 60)
+    kept = {kind: [trace for trace in traces if stored(judging, trace)] for kind, traces in sent.items()}
+    assert kept["failed"] == sent["failed"]
+    assert kept["slow"] == sent["slow"]
+    rest = len(kept["well"]) + len(kept["nearly slow"])
+    assert 0 < rest < 60, "of 200"

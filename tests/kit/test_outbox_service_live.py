@@ -17,9 +17,9 @@ from greenfield_kit import outbox, relay, telemetry
 from greenfield_kit.app import Service
 from greenfield_kit.relay import Relay
 from kit.outbox_stage import BROKER, Author, Reader, Scene, scene, stage, until
-from kit.test_telemetry import PARENT, spans
+from kit.test_telemetry import PARENT
 
-__all__ = ["scene", "spans", "stage"]
+__all__ = ["scene", "stage"]
 pytestmark = pytest.mark.e2e
 
 

@@ -12,6 +12,7 @@ import httpx
 from greenfield.model.binding import Leaf
 
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_ERROR = 2
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 
 
@@ -30,10 +31,10 @@ def send(address: str, leaf: Leaf, path: str, message: bytes) -> str:
     return str(answer.headers.get("grpc-status", "0"))  # httpx shows no trailers; an error comes in the headers
 
 
-def span(service: str, name: str) -> tuple[str, bytes]:
-    """A trace id, and the request that holds one span of it."""
+def span(service: str, name: str, *, seconds: float = 0.001, fails: bool = False) -> tuple[str, bytes]:
+    """A trace id, and the request that holds one span of it, which took so long until now."""
     trace = secrets.token_bytes(16)
-    return trace.hex(), _request(service, _span(trace, name))
+    return trace.hex(), _request(service, _span(trace, name, seconds, fails))
 
 
 def spans(service: str, name: str, number: int) -> bytes:
@@ -42,11 +43,11 @@ def spans(service: str, name: str, number: int) -> bytes:
     return _request(service, b"".join(_span(trace, name) for _ in range(number)))
 
 
-def _span(trace: bytes, name: str) -> bytes:
-    """One that took a millisecond until now."""
+def _span(trace: bytes, name: str, seconds: float = 0.001, fails: bool = False) -> bytes:
     end = time.time_ns()
     fields = _bytes(1, trace) + _bytes(2, secrets.token_bytes(8)) + _bytes(5, name.encode()) + _number(6, 2)
-    return _bytes(2, fields + _fixed(7, end - 1_000_000) + _fixed(8, end))
+    status = _bytes(15, _number(3, _ERROR)) if fails else b""
+    return _bytes(2, fields + _fixed(7, end - int(seconds * 1e9)) + _fixed(8, end) + status)
 
 
 def count(service: str, name: str, value: int) -> bytes:

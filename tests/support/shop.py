@@ -67,21 +67,24 @@ def notified(shop: Platform, identity: str) -> list[dict[str, Any]]:
 def afresh(shop: Platform, sku: str) -> dict[str, Any]:
     """A product after it was taken out of the catalog's cache, as the catalog itself would do it."""
     script = (
-        "import asyncio, sys\nfrom greenfield_kit.cache import Cache\nasyncio.run(Cache('cache').forget(sys.argv[1]))\n"
+        "import asyncio, sys\n"
+        "from greenfield_kit.cache import Cache, Policy\n"
+        "asyncio.run(Cache('cache', Policy(answer=10)).forget(sys.argv[1]))\n"
     )
     shop.ok("run", "catalog", "--", "python", "-c", script, f"product:{sku}")
     return product(shop, sku)
 
 
-def published(shop: Platform, service: str, topic: str, key: str, value: str) -> None:
-    """Publishes a message as that service would, with its identity."""
+def published(shop: Platform, service: str, topic: str, key: str, value: str, **headers: str) -> None:
+    """Publishes a message as that service would, with its identity; a header's name is written with underscores."""
     script = (
-        "import asyncio, sys\n"
+        "import asyncio, json, sys\n"
         "from greenfield_kit.topic import Topic\n"
-        "async def tell(name, key, value):\n"
+        "async def tell(name, key, value, headers):\n"
         "    topic = Topic(name)\n"
-        "    await topic.publish(key, value.encode())\n"
+        "    await topic.publish(key, value.encode(), json.loads(headers))\n"
         "    await topic.close()\n"
         "asyncio.run(tell(*sys.argv[1:]))\n"
     )
-    shop.ok("run", service, "--", "python", "-c", script, topic, key, value)
+    named = json.dumps({name.replace("_", "-"): text for name, text in headers.items()})
+    shop.ok("run", service, "--", "python", "-c", script, topic, key, value, named)

@@ -29,7 +29,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     names = [f"topic-{number}" for number in range(TOPICS)]
     folder = tmp_path_factory.mktemp("desk")
     uses = ", ".join(f"{name}: [produce, consume]" for name in names)
-    topics = ", ".join(f"{name}: {{}}" for name in names)
+    topics = ", ".join(f"{name}: {{partitions: 1}}" for name in names)
     (folder / "greenfield.yaml").write_text(DECLARATION.format(uses=uses, topics=topics))
     with lent(Wanted(folder / "greenfield.yaml")) as platform, pytest.MonkeyPatch.context() as patch:
         for name, value in platform.environment.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Query
 from pydantic import BaseModel
 from sqlalchemy import Row, bindparam, text
 
+from greenfield_kit import deadline
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
 from greenfield_kit.http import CalleeError
@@ -16,7 +16,7 @@ from greenfield_kit.http import CalleeError
 service = Service("billing")
 ledger = service.mysql("prices")
 reviews = service.http("reviews")
-events = service.topic("events", needed=False)
+events = service.outbox("events", ledger)
 app = service.app()
 
 POOR = 3.5  # a rating below this makes a product cheaper
@@ -61,17 +61,16 @@ def quote(row: Row[Any], rated: dict[str, float] | None) -> Price:
 async def ratings(skus: list[str]) -> dict[str, float] | None:
     """What customers think of each that they rated; None while reviews are away."""
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with deadline.within(PATIENCE_S):
             answer = await reviews.get("/api/ratings", params={"sku": skus})
-    except (CalleeError, TimeoutError):
+    except (CalleeError, deadline.DeadlineError):
         return None
     return {rating["sku"]: rating["stars"] for rating in answer.json()} if answer.status_code == 200 else None
 
 
 async def change(now: Price) -> None:
-    """Keeps a price, and tells it if nobody else did meanwhile."""
+    """Keeps a price and tells it, if nobody else did meanwhile."""
     async with ledger.begin() as connection:
-        changed = (await connection.execute(CHANGED, {"sku": now.sku, "price": now.price})).rowcount
-    if changed:
-        event = CloudEvent(source="billing", type="price.changed", subject=now.sku, data={"price": now.price})
-        await events.publish(now.sku, event.encoded())
+        if (await connection.execute(CHANGED, {"sku": now.sku, "price": now.price})).rowcount:
+            event = CloudEvent(source="billing", type="price.changed", subject=now.sku, data={"price": now.price})
+            await events.add(connection, now.sku, event.encoded())

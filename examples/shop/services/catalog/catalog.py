@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import BackgroundTasks, HTTPException
-from pydantic import BaseModel, RootModel
+from fastapi import HTTPException
+from pydantic import BaseModel
 from sqlalchemy import TextClause, text
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
-from greenfield_kit.http import CalleeError
+from greenfield_kit.documented import answers
 
 service = Service("catalog")
 products = service.postgres("products")
 cache = service.cache("cache")
 billing = service.http("billing")
-events = service.topic("events", needed=False)
+events = service.outbox("events", products)
 app = service.app()
 
 KEPT_S = 30  # how old a price in the cache may be
 ALL = text("select sku, name, about from product order by name limit 100")
 ONE = text("select sku, name, about from product where sku = :sku")
+CHANGED = text("update product set offered = :price where sku = :sku and offered is distinct from :price")
 
 
 class Product(BaseModel):
@@ -35,35 +36,31 @@ class Product(BaseModel):
     rating: float | None
 
 
-Products = RootModel[list[Product]]
-
-
-@app.get("/api/catalog")
+@app.get("/api/catalog", responses=answers(502))
 async def browse() -> list[Product]:
     """Everything, by name."""
-
-    async def load() -> RootModel[list[Product]]:
-        return Products(await offered(ALL))
-
-    found = await cache.get("products", Products, load, ttl=KEPT_S)
-    return found.root if found else []
+    return await cache.get("products", list[Product], lambda: offered(ALL), ttl=KEPT_S)
 
 
-@app.get("/api/catalog/{sku}")
-async def product(sku: str, afterwards: BackgroundTasks) -> Product:
-    """One product. A fresh offer is told to the world, once the customer has the answer."""
-
-    async def load() -> Product | None:
-        for offer in await offered(ONE, sku=sku):
-            event = CloudEvent(source="catalog", type="product.offered", subject=sku, data={"price": offer.price})
-            afterwards.add_task(events.publish, sku, event.encoded())
-            return offer
-        return None
-
-    found = await cache.get(f"product:{sku}", Product, load, ttl=KEPT_S)
+@app.get("/api/catalog/{sku}", responses=answers(404, 502))
+async def product(sku: str) -> Product:
+    """One product."""
+    found = await cache.get(f"product:{sku}", Product, lambda: offer(sku), ttl=KEPT_S)
     if found is None:
         raise HTTPException(404, f"There is no product {sku!r}.")
     return found
+
+
+async def offer(sku: str) -> Product | None:
+    """A product at its present price. One that is news is kept, and told to the world; then so is the list."""
+    for found in await offered(ONE, sku=sku):
+        event = CloudEvent(source="catalog", type="product.offered", subject=sku, data={"price": found.price})
+        async with products.begin() as connection:
+            if (await connection.execute(CHANGED, {"sku": sku, "price": found.price})).rowcount:
+                await events.add(connection, sku, event.encoded())
+                cache.forget_after(connection, "products")
+        return found
+    return None
 
 
 async def offered(query: TextClause, **values: str) -> list[Product]:
@@ -76,10 +73,7 @@ async def offered(query: TextClause, **values: str) -> list[Product]:
 
 async def priced(skus: list[str]) -> dict[str, dict[str, Any]]:
     """What billing asks for each, and why."""
-    try:
-        answer = await billing.get("/api/prices", params={"sku": skus})
-    except CalleeError as exc:
-        raise HTTPException(503, "Nobody can say the price.", {"retry-after": "1"}) from exc
+    answer = await billing.get("/api/prices", params={"sku": skus})
     if answer.status_code != 200:
         raise HTTPException(502, "Billing cannot say the price.")
     return {price.pop("sku"): price for price in answer.json()}

@@ -1,26 +1,23 @@
-"""Writes one invoice for each order, however often the order comes, then tells the world and the customer."""
+"""Writes one invoice for each order, however often the order comes, and tells the world and the customer of it."""
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
 
 service = Service("invoicer")
 invoices = service.mysql("invoices")
-events = service.topic("events")
-notifications = service.topic("notifications")
+events = service.outbox("events", invoices)
+notifications = service.outbox("notifications", invoices)
 app = service.app()
 
 WRITE = text(
-    "insert into invoice (order_id, customer, total, written_at) values (:id, :customer, :total, utc_timestamp(6)) "
-    "on duplicate key update order_id = order_id"
+    "insert into invoice (order_id, customer, total, written_at) values (:id, :customer, :total, utc_timestamp(6))"
 )
-WRITTEN = text("select number, written_at from invoice where order_id = :id")
 
 
 class Order(BaseModel):
@@ -40,20 +37,12 @@ class Notification(BaseModel):
     total: int
 
 
-@service.consume("orders")
-async def invoice(order: Order) -> None:
-    """One order."""
-    async with invoices.begin() as connection:
-        await connection.execute(WRITE, order.model_dump())
-        written = (await connection.execute(WRITTEN, {"id": order.id})).one()
-    event = CloudEvent(
-        id=f"invoice-{written.number}",
-        source="invoicer",
-        type="invoice.written",
-        subject=order.id,
-        time=written.written_at.replace(tzinfo=UTC),
-        data={"invoice": written.number, "total": order.total},
-    )
-    await events.publish(order.id, event.encoded())
-    told = Notification(order=order.id, customer=order.customer, invoice=written.number, total=order.total)
-    await notifications.publish(order.id, told.model_dump_json().encode())
+@service.consume("orders", inbox=invoices)
+async def invoice(order: Order, transaction: AsyncConnection) -> None:
+    """One order: the invoice, and with it what the world and the customer are to hear."""
+    number = (await transaction.execute(WRITE, order.model_dump())).lastrowid
+    facts = {"invoice": number, "total": order.total}
+    event = CloudEvent(source="invoicer", type="invoice.written", subject=order.id, data=facts)
+    await events.add(transaction, order.id, event.encoded())
+    told = Notification(order=order.id, customer=order.customer, **facts)
+    await notifications.add(transaction, order.customer, told.model_dump_json().encode())

@@ -9,10 +9,12 @@ from pydantic import BaseModel, Field
 
 from greenfield_kit.app import Service
 from greenfield_kit.cloudevents import CloudEvent
+from untold import Untold
 
 service = Service("reviews")
 reviews = service.mongodb("ratings")["review"]
-events = service.topic("events")
+untold = Untold(reviews, service.topic("events", needed=False))
+service.alongside(untold.telling)
 app = service.app()
 
 
@@ -34,11 +36,10 @@ class Rating(BaseModel):
 
 @app.post("/api/reviews", status_code=201)
 async def write(review: Review) -> Review:
-    """Keeps a review in place of the customer's last one, then tells the world."""
-    identity = f"{review.sku}/{review.customer}"
-    await reviews.replace_one({"_id": identity}, review.model_dump(), upsert=True)
-    event = CloudEvent(source="reviews", type="review.written", subject=review.sku, data={"stars": review.stars})
-    await events.publish(review.sku, event.encoded())
+    """Keeps a review in place of the customer's last one, and with it the event that tells of it."""
+    facts = review.model_dump(include={"customer", "stars"})
+    event = CloudEvent(source="reviews", type="review.written", subject=review.sku, data=facts)
+    await untold.update(f"{review.sku}/{review.customer}", {"$set": review.model_dump()}, event)
     return review
 
 

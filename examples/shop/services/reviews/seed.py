@@ -1,4 +1,4 @@
-"""An index, and some reviews to begin with. What is there already stays as it is."""
+"""Indexes, and some reviews to begin with. What is there already stays as it is."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ async def seed() -> None:
     async with connections.mongodb("ratings") as client:
         reviews = client.get_default_database()["review"]
         await reviews.create_index("sku")
+        await reviews.create_index("untold.id", sparse=True)
         for sku, stars in STARS.items():
             for customer, given in zip(CUSTOMERS, stars, strict=False):
                 review = {"sku": sku, "customer": customer, "stars": given}

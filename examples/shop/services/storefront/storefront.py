@@ -1,4 +1,4 @@
-"""Takes orders: asks the catalog for the price, keeps the purchase, tells the world, shows what became of it."""
+"""Takes orders: asks the catalog for the price, keeps the purchase and tells of it, shows what became of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from greenfield_kit.app import Service
-from greenfield_kit.http import CalleeError
+from greenfield_kit.documented import answers
 from page import CONTENT, HEADERS
 
 service = Service("storefront")
@@ -19,10 +19,11 @@ invoices = service.mysql("invoices", needed=False)
 happenings = service.mongodb("activity", needed=False)["happening"]
 cache = service.cache("cache")
 catalog = service.http("catalog")
-orders = service.topic("orders")
+orders = service.outbox("orders", purchases)
 app = service.app()
 
 KEPT_S = 300  # a purchase never changes; the cache is only kept small
+BUY = text("insert into purchase values (:id, :sku, :quantity, :customer, :total)")
 
 
 class Order(BaseModel):
@@ -61,19 +62,17 @@ async def page() -> Response:
     return Response(CONTENT, media_type="text/html", headers=HEADERS)
 
 
-@app.post("/api/orders", status_code=201)
+@app.post("/api/orders", status_code=201, responses=answers(409, 502))
 async def place(order: Order) -> Purchase:
-    """Keeps the purchase, then publishes it."""
+    """Keeps the purchase, and with it the message that tells of it; a customer's orders stay in their order."""
     purchase = Purchase(id=uuid.uuid4(), total=order.quantity * await price(order.sku), **order.model_dump())
     async with purchases.begin() as connection:
-        await connection.execute(
-            text("insert into purchase values (:id, :sku, :quantity, :customer, :total)"), purchase.model_dump()
-        )
-    await orders.publish(str(purchase.id), purchase.model_dump_json().encode())
+        await connection.execute(BUY, purchase.model_dump())
+        await orders.add(connection, purchase.customer, purchase.model_dump_json().encode())
     return purchase
 
 
-@app.get("/api/orders/{identity}")
+@app.get("/api/orders/{identity}", responses=answers(404))
 async def purchased(identity: uuid.UUID) -> Purchase:
     """One purchase."""
     found = await cache.get(f"purchase:{identity}", Purchase, lambda: load(identity), ttl=KEPT_S)
@@ -112,12 +111,9 @@ async def load(identity: uuid.UUID) -> Purchase | None:
 
 async def price(sku: str) -> int:
     """What the catalog asks for one, in cents."""
-    try:
-        answer = await catalog.get(f"/api/catalog/{sku}")
-    except CalleeError as exc:
-        raise HTTPException(503, "The catalog does not answer.", {"retry-after": "1"}) from exc
+    answer = await catalog.get(f"/api/catalog/{sku}")
     if answer.status_code == 404:
-        raise HTTPException(422, f"There is no product {sku!r}.")
+        raise HTTPException(409, f"There is no product {sku!r}.")
     if answer.status_code != 200:
         raise HTTPException(502, "The catalog cannot say the price.")
     return int(answer.json()["price"])

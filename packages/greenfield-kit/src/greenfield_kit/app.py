@@ -4,34 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from greenfield_kit import connections, logs, problems, telemetry
+from greenfield_kit import connections, deadline, documented, logs, problems, telemetry
+from greenfield_kit.limits import Limits
 from greenfield_kit.requests import Requests
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
     from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
+    from starlette.types import ASGIApp
 
-    from greenfield_kit.cache import Cache
-    from greenfield_kit.consumer import Consumer, Limits
+    from greenfield_kit.cache import Cache, Policy
+    from greenfield_kit.consumer import Consumer
+    from greenfield_kit.consumer import Limits as ConsumerLimits
     from greenfield_kit.consumer.handler import Function
     from greenfield_kit.http import Client
     from greenfield_kit.inbox import Inbox
     from greenfield_kit.outbox import Outbox
-    from greenfield_kit.relay import Relay
+    from greenfield_kit.requests import Bound
     from greenfield_kit.topic import Topic
 
 CHECK_S = 2.0  # a connection that does not answer within this is not ready
 SPARED_CHECK_S = 0.5  # nor is one that is not needed, which is not waited for while somebody asks for the others
 CHECK_FRESH_S = 1.0  # readiness is asked often; an answer this young is given again
 
+_NOT_TWICE = {"tracing": False, "metrics": False, "logs": False}  # of FastAPI's own: the kit tells what it would
 Check = Callable[[], Awaitable[Any]]
 Taken = TypeVar("Taken", bound="Function")
 log = logging.getLogger("greenfield_kit")
@@ -46,8 +51,10 @@ class Service:
         self._spared: set[str] = set()
         self._closes: list[Check] = []
         self._watches: list[Callable[[], None]] = []
+        self._alongside: list[Callable[[], AbstractAsyncContextManager[object]]] = []
         self.consumers: list[Consumer] = []
-        self._relays: list[Relay] = []
+        self._bounds: list[Bound] = []
+        self._away: list[type[Exception]] = []
         self._readiness: tuple[float, dict[str, str]] = (0.0, {})
 
     def postgres(self, name: str, *, needed: bool = True) -> AsyncEngine:
@@ -59,19 +66,30 @@ class Service:
         return self._database(name, connections.mysql(name), "mariadb", needed)
 
     def _database(self, name: str, engine: AsyncEngine, system: str, needed: bool) -> AsyncEngine:
-        from sqlalchemy import text
+        from sqlalchemy import exc, text
+
+        answered = _answered(engine)
 
         async def check() -> None:
+            if _is_busy(engine) and answered() < CHECK_S:
+                return  # a pool that is all in use, and gets answers, is no reason to send requests elsewhere
             async with engine.connect() as connection:
                 await connection.execute(text("select 1"))
 
         self._keep(name, check, engine.dispose, needed)
-        self._watches.append(lambda: telemetry.watch(engine, name, system))
+        self._away += [exc.OperationalError, exc.InterfaceError, exc.TimeoutError]
+        self._watches += [lambda: telemetry.watch(engine, name, system), lambda: deadline.bound(engine)]
         return engine
 
     def mongodb(self, name: str, *, needed: bool = True) -> AsyncDatabase[dict[str, Any]]:
         """A database in MongoDB; ``needed`` as for ``postgres``."""
+        import pymongo
+        from pymongo import errors
+
         client = connections.mongodb(name, listeners=[telemetry.commands()])
+        if not self._bounds:
+            self._bounds.append(pymongo.timeout)
+        self._away += [errors.ConnectionFailure, errors.ExecutionTimeout]
         database = client.get_default_database()
         self._keep(name, lambda: database.command("ping"), client.close, needed)
         return database
@@ -82,18 +100,20 @@ class Service:
         self._keep(name, client.ping, client.aclose)
         return client
 
-    def cache(self, name: str) -> Cache:
-        """A redis as a cache; not part of readiness."""
+    def cache(self, name: str, policy: Policy | None = None) -> Cache:
+        """A redis as a cache; not part of readiness: a service without its cache is slower, and still ready."""
         from greenfield_kit.cache import Cache as Made
 
-        cache = Made(name)
+        cache = Made(name, policy)
         self._closes.append(cache.close)
         return cache
 
     def topic(self, name: str, *, needed: bool = True) -> Topic:
         """A topic to publish to; ``needed`` as for ``postgres``."""
+        from greenfield_kit.topic import PublishError
         from greenfield_kit.topic import Topic as Made
 
+        self._away.append(PublishError)
         topic = Made(name)
         self._keep(name, topic.check, topic.close, needed)
         return topic
@@ -108,7 +128,7 @@ class Service:
 
         outbox = Made(name)
         if relay:
-            self._relays.append(Relaying(outbox, database))
+            self.alongside(Relaying(outbox, database).running)
         return outbox
 
     def http(self, name: str) -> Client:
@@ -119,13 +139,17 @@ class Service:
         self._closes.append(client.close)
         return client
 
+    def alongside(self, running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        """Work of the service's own while it runs: entered before the first request, left before connections close."""
+        self._alongside.append(running)
+
     def consume(
         self,
         name: str,
         *,
         inbox: AsyncEngine | Inbox | None = None,
         batch: int = 0,
-        limits: Limits | None = None,
+        limits: ConsumerLimits | None = None,
     ) -> Callable[[Taken], Taken]:
         """Decorates ``async def handle(body: Order, message: Message, transaction: AsyncConnection)``.
 
@@ -141,15 +165,16 @@ class Service:
 
         return register
 
-    def app(self, **options: Any) -> FastAPI:
-        """The application: health, problems, deadlines, logs; ``options`` go to FastAPI."""
+    def app(self, limits: Limits | None = None, **options: Any) -> FastAPI:
+        """The application: health, problems, deadlines, limits, logs; ``options`` go to FastAPI."""
         logs.configure()
         telemetry.configure()
         for watch in self._watches:
             watch()
-        app = FastAPI(title=self.name, lifespan=self._lifespan, **options)
-        app.add_middleware(Requests)
-        problems.install(app)
+        options = {"telemetry": _NOT_TWICE, **options}
+        app = _Application(title=self.name, lifespan=self._lifespan, **options)
+        app.around = lambda inner: Requests(inner, limits, self._bounds)
+        problems.install(app, *self._away)
         app.add_api_route("/health/live", _alive, include_in_schema=False)
         app.add_api_route("/health/ready", self._ready, include_in_schema=False)
         return app
@@ -168,8 +193,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
-            for relay in self._relays:
-                await stack.enter_async_context(relay.running())
+            for running in self._alongside:
+                await stack.enter_async_context(running())
             if self.consumers:
                 await stack.enter_async_context(self._consuming())
             log.info("started", extra={"service": self.name})
@@ -204,6 +229,39 @@ class Service:
             return None
         log.warning("not ready", extra={"connection": name, "reason": str(outcome) or type(outcome).__name__})
         return name, type(outcome).__name__
+
+
+class _Application(FastAPI):
+    """FastAPI with something around all of it, other middleware and its error pages included."""
+
+    around: Callable[[ASGIApp], ASGIApp]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return self.around(super().build_middleware_stack())
+
+    def openapi(self) -> dict[str, Any]:
+        return documented.complete(super().openapi())
+
+
+def _answered(engine: AsyncEngine) -> Callable[[], float]:
+    """Tells how many seconds ago the last statement of an engine was answered."""
+    from sqlalchemy import event
+
+    last = float("-inf")
+
+    def ends(*_: Any) -> None:
+        nonlocal last
+        last = time.monotonic()
+
+    event.listen(engine.sync_engine, "after_cursor_execute", ends)
+    return lambda: time.monotonic() - last
+
+
+def _is_busy(engine: AsyncEngine) -> bool:
+    """Whether all connections of its pool are in use."""
+    from sqlalchemy.pool import QueuePool
+
+    return isinstance(engine.pool, QueuePool) and engine.pool.checkedout() >= engine.pool.size()
 
 
 async def _alive() -> dict[str, bool]:

@@ -72,7 +72,10 @@ class Point:
         with self._lock:
             self.counts[bucket] += 1
             self.total += value
-            self.least, self.most = min(value, self.least), max(value, self.most)
+            if value < self.least:
+                self.least = value
+            if value > self.most:
+                self.most = value
             if traced is not None:
                 self.exemplars[bucket] = Exemplar({}, float(value), time.time_ns(), traced.span_id, traced.trace_id)
 

@@ -68,7 +68,6 @@ class Relay:
             return
         self._outbox.wake = functools.partial(loop.call_soon_threadsafe, self._woken.set)
         _relays.add(self)
-        _instruments()
         while not self._closing.is_set():
             outcome: Any = (await asyncio.gather(self._candidate(), return_exceptions=True))[0]
             if isinstance(outcome, asyncio.CancelledError):
@@ -95,7 +94,6 @@ class Relay:
         try:
             while not self._closing.is_set():
                 done = await term.turn()
-                _instruments().add(done, {"outbox": self.name})
                 if done or term.trouble:
                     await _within(TROUBLE_S if term.trouble else GATHER_S * (done < BATCH_ROWS), self._closing)
                     pause = SHORTEST_S
@@ -115,23 +113,18 @@ async def _within(seconds: float, event: asyncio.Event) -> bool:
     return event.is_set()
 
 
-@functools.cache
-def _instruments() -> metrics.Counter:
-    """What is measured, once for a process."""
-    shown = (
-        ("outbox.waiting", "{message}", "Messages that wait to be published.", "waiting"),
-        ("outbox.oldest.age", "s", "How long the oldest message has waited.", "oldest_s"),
-        ("outbox.aside", "{message}", "Messages kept aside, because they or an earlier one were refused.", "aside"),
-    )
-    for name, unit, description, part in shown:
-        metrics.gauge(name, unit, description, functools.partial(_read, part))
-    return metrics.counter("outbox.published", "{message}", "Messages that were published.")
-
-
 def _read(part: str) -> Iterable[tuple[float, Mapping[str, str]]]:
     for relay in list(_relays):
         if relay.term is not None:
             yield getattr(relay.term.lag, part), {"outbox": relay.name}
+
+
+for _name, _unit, _part, _description in (
+    ("outbox.waiting", "{message}", "waiting", "Messages that wait to be published."),
+    ("outbox.oldest.age", "s", "oldest_s", "How long the oldest message has waited."),
+    ("outbox.aside", "{message}", "aside", "Messages kept aside: they, or an earlier one of their key, were refused."),
+):
+    metrics.gauge(_name, _unit, _description, functools.partial(_read, _part))
 
 
 def engine_of(database: str) -> AsyncEngine:

@@ -131,9 +131,6 @@ class Cache:
 
         after_commit(transaction, lambda: self.forget(*keys))
 
-    async def check(self) -> None:
-        """Nothing: a service without its cache is slower, and still ready."""
-
     async def close(self) -> None:
         """Ends its loads and its connection."""
         await self._looks.close()

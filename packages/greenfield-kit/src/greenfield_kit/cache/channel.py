@@ -10,7 +10,6 @@ import asyncio
 import logging
 import math
 from collections import deque
-from contextlib import suppress
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
@@ -192,8 +191,13 @@ class _Session:
         except (RedisError, OSError) as exc:
             self._break(str(exc))
         finally:
-            with suppress(RedisError):  # it did not say goodbye in time
+            writer = self._connection._writer  # redis-py has no other way to end one that does not say goodbye
+            try:
                 await self._connection.disconnect()
+            except RedisError:
+                if writer is not None:
+                    writer.transport.abort()
+                    await asyncio.sleep(0)  # for the loop to close it
 
     async def _write(self) -> None:
         """Sends what has come together since the last time."""

@@ -43,15 +43,15 @@ def tables(name: str, metadata: sa.MetaData) -> Tables:
 
 
 def create(op: Migration, name: str) -> None:
-    """Creates both tables, in the migration of whoever writes the messages."""
+    """Creates both tables where they are not there, in the migration of whoever writes the messages."""
     for table in tables(name, sa.MetaData()):
-        op.execute(CreateTable(table))
+        op.execute(CreateTable(table, if_not_exists=True))
 
 
 def drop(op: Migration, name: str) -> None:
     """Drops both tables, with whatever still waits in them."""
     for table in tables(name, sa.MetaData()):
-        op.execute(DropTable(table))
+        op.execute(DropTable(table, if_exists=True))
 
 
 def _message() -> list[sa.Column[Any]]:

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 
+from greenfield_kit import metrics
 from greenfield_kit.outbox.in_order import Answers, InOrder
 from greenfield_kit.outbox.waiting import Lag, Waiting
 
 LOOK_S, LOOK_SHARE = 1.0, 0.02  # between two looks at the lag; and they take no more of the time than this
 UNANSWERED_S = 5.0  # then it is told that the broker confirms nothing
 log = logging.getLogger("greenfield_kit")
+_published = metrics.counter("outbox.published", "{message}", "Messages that were published.")
 
 
 class Term:
@@ -53,6 +55,7 @@ class Term:
 
     async def _settle(self, answers: Answers) -> int:
         if answers.confirmed:
+            _published.add(len(answers.confirmed), {"outbox": self.name})
             await self._waiting.forget(answers.confirmed)
         for refused in answers.refused:
             log.error("message refused, kept aside", extra={**vars(refused), "outbox": self.name})

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from greenfield_kit import telemetry
 from greenfield_kit.cache.commit import after_commit
 from greenfield_kit.outbox import Outbox
@@ -14,7 +16,7 @@ from greenfield_kit.testing.transactions import FakeTransaction
 from greenfield_kit.topic import PublishError, Topic
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class FakeOutbox(Outbox):
         if isinstance(connection, FakeTransaction):
             connection.after_commit(relay)
         else:
+            if isinstance(connection, AsyncSession):
+                await connection.connection()  # which an insert would have begun
             after_commit(connection, relay)
         return identity
 

@@ -103,7 +103,7 @@ class _Answering(Channel):
             PASS.digest: self._pass,
         }
 
-    async def ask(self, *words: bytes | int) -> Any:
+    async def ask(self, *words: bytes | int, patiently: bool = False) -> Any:  # noqa: ARG002 - nothing takes time here
         if self._memory.away:
             raise AwayError(f"{self.name} is away")
         if words[0] == b"DEL":

@@ -1,0 +1,1 @@
+"""Applications for tests of the kit, each served by a process of its own."""
