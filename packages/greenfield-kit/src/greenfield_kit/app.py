@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -140,7 +141,10 @@ class Service:
         return client
 
     def alongside(self, running: Callable[[], AbstractAsyncContextManager[object]]) -> None:
-        """Work of the service's own while it runs: entered before the first request, left before connections close."""
+        """Work of the service's own while it runs: entered before the first request, left before connections close.
+
+        Where a task group of it breaks, the process ends.
+        """
         self._alongside.append(running)
 
     def consume(
@@ -187,6 +191,22 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        """A server goes on without its lifespan, all connections closed: where work alongside breaks, the process ends.
+
+        Whoever keeps it running then starts it anew.
+        """
+        try:
+            async with self._opened():
+                log.info("started", extra={"service": self.name})
+                yield
+                log.info("stopping", extra={"service": self.name})
+        except BaseExceptionGroup as exc:
+            log.critical("work alongside broke", exc_info=exc, extra={"service": self.name})
+            signal.raise_signal(signal.SIGTERM)
+            raise
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
         from contextlib import AsyncExitStack
 
         async with AsyncExitStack() as stack:
@@ -197,9 +217,7 @@ class Service:
                 await stack.enter_async_context(running())
             if self.consumers:
                 await stack.enter_async_context(self._consuming())
-            log.info("started", extra={"service": self.name})
             yield
-            log.info("stopping", extra={"service": self.name})
 
     @asynccontextmanager
     async def _consuming(self) -> AsyncIterator[None]:

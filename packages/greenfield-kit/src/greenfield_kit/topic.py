@@ -48,11 +48,15 @@ class Topic:
         def delivered(error: Any, _: Message) -> None:
             loop.call_soon_threadsafe(_settle, confirmed, error)
 
+        from confluent_kafka import KafkaException
+
         sent = [(name, text.encode()) for name, text in headers.items()]
         try:
             self._open().produce(self._topic, value, key=key.encode(), headers=sent, on_delivery=delivered)
         except BufferError as exc:
             raise PublishError(f"too many messages for {self._topic} wait to be sent") from exc
+        except KafkaException as exc:  # a broker that has just begun knows of no partition yet, say
+            raise PublishError(str(exc)) from exc
         await confirmed
 
     async def check(self) -> None:
