@@ -97,6 +97,46 @@ def test_nothing_is_kept_without_bounds() -> None:
     assert {"GOMEMLIMIT", "GOGC"} <= process("collector-0").environment.keys()
 
 
+def test_traces_are_judged_where_more_are_begun_than_are_to_be_kept() -> None:
+    """Errors and what is slow are kept, and of the rest what makes the declared share of all."""
+    declared: list[dict[str, float]] = [{}, {"sample": 0.01}, {"sample": 0.01, "begin": 0.01}]
+    for settings in declared:
+        assert "tail_sampling" not in configured("collector-0", **settings)["processors"]
+    judging = configured("collector-0", sample=0.05, begin=0.2, slow="3s")
+    policies = {policy["name"]: policy for policy in judging["processors"]["tail_sampling"]["policies"]}
+    assert policies["errors"]["status_code"] == {"status_codes": ["ERROR"]}
+    assert policies["slow"]["latency"] == {"threshold_ms": 3000}
+    assert policies["share"]["probabilistic"] == {"sampling_percentage": 25.0}
+    pipelines = judging["service"]["pipelines"]
+    assert pipelines["traces"]["processors"] == ["memory_limiter", "tail_sampling", "batch"]
+    assert pipelines["metrics"]["processors"] == ["memory_limiter", "batch"]
+
+
+def test_services_are_told_what_is_kept() -> None:
+    """What is slow; and an SDK points to a trace only where that is sure to be kept."""
+
+    def variables(**settings: Any) -> dict[str, str]:
+        plan = planned(**settings)
+        service = plan.resource("catalog")
+        told = exporting(plan, site_of(plan, CATALOGUE), service, service.members[0])
+        return {name: plain(value) for name, value in told.items()}
+
+    here, judged = variables(sample=0.01), variables(sample=0.01, begin=1.0, slow="2s")
+    assert (here["OTEL_TRACES_SAMPLER_ARG"], judged["OTEL_TRACES_SAMPLER_ARG"]) == ("0.01", "1")
+    assert (here["OTEL_METRICS_EXEMPLAR_FILTER"], judged["OTEL_METRICS_EXEMPLAR_FILTER"]) == (
+        "trace_based",
+        "always_off",
+    )
+    assert (here["OTEL_GREENFIELD_SLOW"], judged["OTEL_GREENFIELD_SLOW"]) == ("1000", "2000")
+    assert "OTEL_GREENFIELD_JUDGED" not in here
+    assert judged["OTEL_GREENFIELD_JUDGED"] == "true"
+
+
+def test_exemplars_are_stored() -> None:
+    """Prometheus drops them unless it is told not to."""
+    assert "--enable-feature=exemplar-storage" in process("prometheus-0").argv
+
+
 def test_retention_is_as_declared() -> None:
     """In seconds for Jaeger, as it was written for Prometheus."""
     store = configured("jaeger-0", retention="48h")["extensions"]["jaeger_storage"]["backends"]["spans"]["badger"]

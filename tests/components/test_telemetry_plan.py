@@ -48,6 +48,10 @@ def test_only_the_collector_can_be_declared() -> None:
     [
         {"sample": 1.5},
         {"sample": "all"},
+        {"sample": 0.5, "begin": 0.1},
+        {"begin": 1.5},
+        {"slow": "0s"},
+        {"slow": "soon"},
         {"retention": "forever"},
         {"collectors": 0},
         {"collectors": "5..2"},
@@ -61,3 +65,14 @@ def test_what_telemetry_does_not_know_is_refused(settings: object) -> None:
     """Shares above one, texts that are no durations or ranges, and unknown keys are mistakes."""
     with pytest.raises(ValidationError):
         Settings.model_validate(settings)
+
+
+def test_what_is_begun_is_what_is_kept_here_and_everything_on_a_cluster() -> None:
+    """Unless the declaration says so; and the plan says what that means for errors."""
+    here, whole = Settings.model_validate({"sample": 0.1}), Settings.model_validate({"sample": 0.1, "begin": 1.0})
+    assert (here.begun(everything=False), here.begun(everything=True)) == (0.1, 1.0)
+    assert (whole.begun(everything=False), whole.begun(everything=True)) == (1.0, 1.0)
+    (collector, *_) = planned({"sample": 0.1})
+    assert "services on the kit tell what fails or is slow" in collector.parity.reason
+    assert planned({"sample": 0.1, "begin": 1.0})[0].parity == planned({})[0].parity
+    assert "each judges what it hears" in planned({"sample": 0.1, "begin": 1.0, "collectors": 2})[0].parity.reason

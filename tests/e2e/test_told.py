@@ -78,9 +78,10 @@ def tags(span: dict[str, Any]) -> dict[str, Any]:
     return {tag["key"]: tag["value"] for tag in span["tags"]}
 
 
-def kept(told: Told, traces: list[str]) -> list[str]:
-    """Those that Jaeger has."""
-    return [each for each in traces if trace(told, each)]
+def drawn(told: Told, traces: list[str]) -> list[str]:
+    """Those that Jaeger has, and not because one was slow: on a busy machine some are."""
+    spans = {each: trace(told, each) for each in traces}
+    return [each for each, found in spans.items() if found and not any("greenfield.kept" in s["tags"] for s in found)]
 
 
 def whole(told: Told, trace_id: str) -> dict[str, dict[str, Any]]:
@@ -117,14 +118,13 @@ def test_a_share_of_the_rest_is_kept_and_what_is_not_there_is_among_it(told: Tol
     fine = [*asked(told, "/ask/fine", MANY), *asked(told, "/ask/nothing", MANY)]
     (last,) = asked(told, "/ask/broken", 1)
     whole(told, last)
-    assert len(kept(told, fine)) < 0.05 * len(fine)
+    assert len(drawn(told, fine)) < 0.05 * len(fine)
 
     def some() -> list[str]:
-        return kept(told, asked(told, "/ask/fine", MANY))
+        return drawn(told, asked(told, "/ask/fine", MANY))
 
     (first, *_) = wait_for("one of the rest to be kept", some, 60)
-    services = {span["service"] for span in trace(told, first)}
-    assert {"asker", "answerer"} < services, "the sidecars tell theirs, too"
+    wait_for("the gateway's part", lambda: {each["service"] for each in trace(told, first)} > {"asker", "answerer"}, 30)
 
 
 def test_an_exemplar_in_prometheus_opens_its_trace(told: Told) -> None:

@@ -44,10 +44,14 @@ class Stage:
         declared = {name: (kind, dict(settings)) for name, (kind, settings) in SERVERS.items()}
         declared["kafka"][1]["topics"] = {topic: {"partitions": partitions} for topic in topics}
         uses = {f"{topic}-taker": {topic: "consume", "ledger": "own", "books": "own"} for topic in topics}
-        self.stores.up(declared, {**uses, "maker": dict.fromkeys(topics, "produce")})
-        for topic in topics:
-            for store in ("ledger", "books"):
-                self._migrate(topic, store)
+        try:
+            self.stores.up(declared, {**uses, "maker": dict.fromkeys(topics, "produce")})
+            for topic in topics:
+                for store in ("ledger", "books"):
+                    self._migrate(topic, store)
+        except BaseException:
+            self.close()
+            raise
 
     # --- messages
 

@@ -22,13 +22,14 @@ log = logging.getLogger("greenfield_kit")
 
 
 class Attempts:
-    """Gives messages to the handler, so many at once, again and again. ``running`` are the tasks that do it now.
+    """Gives messages to the handler, so many at once, again and again.
 
-    Cancelling a task that only waits, for its turn or for the end of a pause, costs nothing.
+    ``running`` are the tasks that do it now, ``pausing`` those that wait to try again.
     """
 
     def __init__(self, subscription: Subscription, handler: Handler, limits: Limits, dead_letters: DeadLetters) -> None:
         self.running: set[asyncio.Task[Any]] = set()
+        self.pausing: set[asyncio.Task[Any]] = set()
         self._subscription, self._handler, self._limits = subscription, handler, limits
         self._dead_letters = dead_letters
         self._slots = asyncio.Semaphore(limits.at_once)
@@ -85,7 +86,13 @@ class Attempts:
         self._retries.add(1, {**self._subscription.attributes, "greenfield.failure": said})
         words = "message waits for what is away" if said == "away" else "message failed, trying again"
         log.warning(words, extra={"message_at": message.position, "tries": tries, "reason": _told(error)})
-        await asyncio.sleep(self._limits.pause_s(tries))
+        task = asyncio.current_task()
+        assert task is not None
+        self.pausing.add(task)
+        try:
+            await asyncio.sleep(self._limits.pause_s(tries))
+        finally:
+            self.pausing.discard(task)
 
     async def _bury(self, letter: Letter, error: Exception) -> None:
         """Until it is kept: a message whose letter is lost would be lost."""

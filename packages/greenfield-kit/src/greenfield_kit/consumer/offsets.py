@@ -12,6 +12,7 @@ class Offsets:
         self._begun: deque[int] = deque()
         self._finished: set[int] = set()
         self._next: int | None = None
+        self.highest = -1  # that is finished
 
     def begin(self, offset: int) -> bool:
         """Whether it is a new one; one that was begun before is refused."""
@@ -24,6 +25,7 @@ class Offsets:
     def finish(self, offset: int) -> None:
         """This message needs nothing more."""
         self._finished.add(offset)
+        self.highest = max(self.highest, offset)
         while self._begun and self._begun[0] in self._finished:
             self._finished.remove(self._begun.popleft())
 

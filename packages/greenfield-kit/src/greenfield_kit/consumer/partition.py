@@ -32,6 +32,7 @@ class Partition:
         self._together: deque[Message] = deque()
         self._held = self._bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heads: dict[asyncio.Task[None], deque[Message]] = {}  # the lane that a task goes along
         self._gathering = False
 
     def fuller_than(self, share: float) -> bool:
@@ -55,15 +56,22 @@ class Partition:
             self._queue(message)
 
     async def end(self, seconds: float) -> None:
-        """Lets what the handler is at come to its end, so long; all else is forgotten and comes again elsewhere."""
-        self._together.clear()
-        for lane in self._lanes.values():
-            lane.clear()
+        """Lets what is under way come to its end, so long; all else is forgotten and comes again elsewhere.
+
+        Under way is what the handler is at, and what stands before something that is finished: forgotten, it would
+        bring that along when it comes again.
+        """
+        running = [lane[0].offset for task, lane in self._heads.items() if lane and task in self._attempts.running]
+        reach = max([self.offsets.highest, *running])
+        for lane in (self._together, *self._lanes.values()):
+            while lane and lane[-1].offset > reach:
+                lane.pop()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while self._tasks and loop.time() < deadline:
             for task in self._tasks - self._attempts.running:
-                task.cancel()
+                if task in self._attempts.pausing or not self._heads.get(task, self._together):
+                    task.cancel()
             await asyncio.wait(self._tasks, timeout=_LOOK_S)
         for task in self._tasks:
             task.cancel()
@@ -76,14 +84,16 @@ class Partition:
             self._lanes[key].append(message)
         else:
             self._lanes[key] = deque([message])
-            self._go(self._lane(key))
+            self._heads[self._go(self._lane(key))] = self._lanes[key]
 
     async def _lane(self, key: Key) -> None:
         lane = self._lanes[key]
         while lane:
-            message = lane.popleft()
+            message = lane[0]
             await self._attempts.settle(message)
             self._finish(message)
+            if lane and lane[0] is message:
+                lane.popleft()
         del self._lanes[key]
 
     async def _gather(self) -> None:
@@ -111,13 +121,15 @@ class Partition:
         self._held -= 1
         self._bytes -= message.size
 
-    def _go(self, what: Coroutine[Any, Any, None]) -> None:
+    def _go(self, what: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(what)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._heads.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broke(error)
 
