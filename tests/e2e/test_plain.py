@@ -177,6 +177,7 @@ def bill_archive(wiring: dict[str, str]) -> pymysql.Connection:
         ssl_ca=wiring["BILL_ARCHIVE_TLS_CA"],
         ssl_cert=wiring["BILL_ARCHIVE_TLS_CERT"],
         ssl_key=wiring["BILL_ARCHIVE_TLS_KEY"],
+        ssl_verify_cert=True,
         ssl_verify_identity=True,
     )
 

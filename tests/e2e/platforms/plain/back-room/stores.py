@@ -43,6 +43,7 @@ def bills():
         autocommit=True,
         connect_timeout=TIMEOUT_S,
         read_timeout=TIMEOUT_S,
+        ssl_verify_cert=True,
         ssl_verify_identity=True,
         **tls,
     )
