@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import uuid
 from functools import partial
 from typing import Any
@@ -147,9 +148,10 @@ def whole(shop: Platform, trace: str) -> list[Span]:
 def test_a_product_is_a_miss_then_a_hit(shop: Platform) -> None:
     """Cache-aside, as the traces tell it: the first request fills the cache, the second asks nobody else."""
     wait_telemetry(shop)
+    before = str(time.time_ns() // 1000)
     first, second = product(shop, "sansevieria"), product(shop, "sansevieria")  # which nobody else asks for
     assert first == second
-    wanted = {"service": "catalog", "tags": json.dumps({"url.path": "/api/catalog/sansevieria"})}
+    wanted = {"service": "catalog", "start": before, "tags": json.dumps({"url.path": "/api/catalog/sansevieria"})}
     wait_for("both traces", lambda: len(asked(shop, "", **wanted)) == 2, 40)
     missed, hit = sorted(asked(shop, "", **wanted), key=lambda spans: min(span["startTime"] for span in spans))
     assert looked_up(missed) == [False]

@@ -19,8 +19,14 @@ WALL = {"time.time", "time.time_ns", "dt.datetime.now", "datetime.now", "dt.date
 """What reads the clock on the wall."""
 BY_THE_WALL = {
     "greenfield/targets/kubernetes/live/access.py": "a person's certificate may have ended",
+    "greenfield/targets/kubernetes/live/api.py": "how far this machine's clock is from the server's, which decides",
     "greenfield/targets/local/pki.py": "a certificate says from when and until when it holds",
     "greenfield_kit/cloudevents.py": "an event says when it happened",
+    "greenfield_kit/dead_letters/letter.py": "a dead letter says since when it is one",
+    "greenfield_kit/held.py": "a span says when it began",
+    "greenfield_kit/measuring.py": "what is measured is told with its time",
+    "greenfield_kit/retries.py": "Retry-After may name a moment",
+    "greenfield_kit/testing/consuming.py": "a message says when it was published",
 }
 """Who may read it, and why."""
 

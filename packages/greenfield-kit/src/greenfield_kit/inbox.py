@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -39,7 +39,8 @@ def columns() -> list[sa.Column[Any] | sa.UniqueConstraint]:
         # A digest: of one length whatever the message, and compared byte by byte, which texts in MySQL are not.
         sa.Column("id", sa.LargeBinary(32).with_variant(mysql.BINARY(32), "mysql", "mariadb"), primary_key=True),
         sa.Column("message", sa.String(_LONGEST), nullable=False),  # for people
-        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        # By the database's own clock: those of its many clients may be days apart.
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.UniqueConstraint("taken_at", "id"),
     ]
 
@@ -91,9 +92,9 @@ class Inbox:
     async def forget(self) -> int:
         """Deletes records older than the retention; how many."""
         rows, forgotten = self.table.c, 0
-        before = datetime.now(UTC) - self.retention
         while True:
             async with self.engine.begin() as transaction:
+                before = (await transaction.execute(sa.select(sa.func.now()))).scalar_one() - self.retention
                 oldest = sa.select(rows.id).where(rows.taken_at < before).order_by(rows.taken_at).limit(_ONCE)
                 found = list((await transaction.execute(oldest)).scalars())
                 if found:
@@ -109,8 +110,7 @@ class Inbox:
 
     async def _recorded(self, new: dict[bytes, Message], effect: Effect) -> bool:
         """Whether they were new, and the effect took place; otherwise nothing did."""
-        now = datetime.now(UTC)
-        rows = [{"id": digest, "message": _shown(message), "taken_at": now} for digest, message in new.items()]
+        rows = [{"id": digest, "message": _shown(message)} for digest, message in new.items()]
         async with self.engine.connect() as connection, connection.begin() as transaction:
             try:
                 await connection.execute(sa.insert(self.table), rows if len(rows) > 1 else rows[0])
