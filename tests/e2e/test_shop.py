@@ -34,6 +34,7 @@ def test_verify_proves_every_edge_and_refuses_everything_else(shop: Platform) ->
     assert edges <= proved
 
 
+@pytest.mark.soak  # in short, the fault run among the tests kills the same
 def test_killed_processes_come_back_and_keep_what_was_written(shop: Platform) -> None:
     """SIGKILL of each: ready again within 30 s, and the order written just before is there, and gets its invoice.
 

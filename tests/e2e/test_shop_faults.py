@@ -28,6 +28,7 @@ def test_whatever_dies_no_order_is_lost_doubled_or_out_of_turn(shop: Platform) -
     assert killer.killed.keys() == set(killer.habit.victims)
 
 
+@pytest.mark.soak
 def test_services_that_are_replaced_under_load_refuse_and_lose_nothing(shop: Platform) -> None:
     """SIGTERM of each: no order fails, and none of them has to be killed in the end."""
     said: list[str] = []

@@ -191,13 +191,16 @@ class _Session:
         except (RedisError, OSError) as exc:
             self._break(str(exc))
         finally:
-            writer = self._connection._writer  # redis-py has no other way to end one that does not say goodbye
-            try:
-                await self._connection.disconnect()
-            except RedisError:
-                if writer is not None:
-                    writer.transport.abort()
-                    await asyncio.sleep(0)  # for the loop to close it
+            await self._end()
+
+    async def _end(self) -> None:
+        """At once: a goodbye by TLS takes as long as the other side likes, and a cache has nothing left to say."""
+        writer = self._connection._writer  # redis-py has no other way to end a connection without a goodbye
+        await self._connection.disconnect(nowait=True)
+        if writer is not None:
+            writer.transport.abort()
+            await asyncio.sleep(0)  # for the loop to close it
+            await asyncio.sleep(0)
 
     async def _write(self) -> None:
         """Sends what has come together since the last time."""
