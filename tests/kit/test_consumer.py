@@ -26,6 +26,7 @@ from greenfield_kit.consumer import failures as said
 from greenfield_kit.consumer.failures import verdict
 from greenfield_kit.consumer.offsets import Offsets
 from greenfield_kit.dead_letters import Letter
+from greenfield_kit.http import CalleeError, CalleeTimeoutError
 from greenfield_kit.inbox import Inbox
 from greenfield_kit.message import Message
 from greenfield_kit.topic import PublishError
@@ -111,6 +112,8 @@ AWAY: list[Exception] = [
     StatusError(503),
     StatusError(429),
     PublishError("no"),
+    CalleeError("left alone for a moment"),
+    CalleeTimeoutError("no answer"),
     UnavailableError("no"),
 ]
 FAILED: list[Exception] = [

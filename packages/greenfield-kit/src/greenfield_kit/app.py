@@ -111,10 +111,8 @@ class Service:
 
     def topic(self, name: str, *, needed: bool = True) -> Topic:
         """A topic to publish to; ``needed`` as for ``postgres``."""
-        from greenfield_kit.topic import PublishError
         from greenfield_kit.topic import Topic as Made
 
-        self._away.append(PublishError)
         topic = Made(name)
         self._keep(name, topic.check, topic.close, needed)
         return topic

@@ -1,4 +1,7 @@
-"""What a service of the kit cannot help: something behind it is away, or too slow. An application answers so."""
+"""What a service of the kit cannot help: something behind it is away, or too slow.
+
+An application answers so; a consumer takes it for no fault of the message, and tries that until it is back.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import IntegrityError
 
-from greenfield_kit.consumer.failures import UnavailableError
+from greenfield_kit.errors import UnavailableError
 from greenfield_kit.message import Message
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenfield_kit import conventions, telemetry
 from greenfield_kit.connections import Wiring, kafka
+from greenfield_kit.errors import UnavailableError
 
 if TYPE_CHECKING:
     from confluent_kafka import Message, Producer
@@ -16,7 +17,7 @@ PUBLISH_S = 10.0  # then the broker has not said that it has the message
 POLL_S = 0.5
 
 
-class PublishError(RuntimeError):
+class PublishError(UnavailableError):
     """The broker did not confirm a message. It may or may not have it."""
 
 

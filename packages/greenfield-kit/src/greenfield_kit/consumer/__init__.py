@@ -6,8 +6,9 @@ function with what it asks for, ``offsets`` and ``failures`` the two decisions. 
 """
 
 from greenfield_kit.consumer.consuming import Consumer
-from greenfield_kit.consumer.failures import RejectedError, UnavailableError, UndecodableError
+from greenfield_kit.consumer.failures import RejectedError, UndecodableError
 from greenfield_kit.consumer.limits import Limits
+from greenfield_kit.errors import UnavailableError
 from greenfield_kit.message import Message
 
 __all__ = ["Consumer", "Limits", "Message", "RejectedError", "UnavailableError", "UndecodableError"]

@@ -11,15 +11,13 @@ import socket
 from collections.abc import Iterator
 from typing import Final, Literal
 
+from greenfield_kit.errors import UnavailableError
+
 Verdict = Literal["rejected", "failed", "away"]
 
 
 class RejectedError(Exception):
     """Raised by a handler: this message will never do, however often it is tried. It goes to the dead letters."""
-
-
-class UnavailableError(Exception):
-    """Raised by a handler: something that it needs is away. The message is tried until that is back."""
 
 
 class UndecodableError(RejectedError):
@@ -35,8 +33,6 @@ _ERRORS: Final = frozenset(
         "redis.exceptions.ConnectionError",
         "redis.exceptions.TimeoutError",
         "httpx.TransportError",
-        "greenfield_kit.topic.PublishError",
-        "greenfield_kit.consumer.failures.UnavailableError",
         "builtins.ConnectionError",
         "builtins.TimeoutError",
     }
@@ -82,7 +78,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _away(error: BaseException) -> bool:
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
-    if names & _ERRORS or isinstance(error, socket.gaierror):
+    if names & _ERRORS or isinstance(error, (UnavailableError, socket.gaierror)):
         return True
     if "sqlalchemy.exc.DBAPIError" in names:
         return bool(getattr(error, "connection_invalidated", False)) or _database_away(getattr(error, "orig", None))
