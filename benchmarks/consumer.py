@@ -17,6 +17,7 @@ from confluent_kafka import Producer
 
 from benchmarks.result import Result
 from benchmarks.running import Running, copied
+from greenfield_kit.message import MESSAGE_ID
 
 PLATFORM = Path(__file__).parent / "platforms" / "taken"
 KEYS, PADDING = 200, "x" * 200
@@ -80,7 +81,7 @@ def _produce(wiring: Mapping[str, str], count: int, rate: int) -> None:
         if rate:
             time.sleep(max(0.0, begun + number / rate - time.monotonic()))
         body = json.dumps({"n": number, "at": time.time(), "padding": PADDING})
-        headers = [("message-id", uuid.uuid4().hex.encode())]
+        headers = [(MESSAGE_ID, uuid.uuid4().hex.encode())]
         producer.produce("entries", body, key=f"k{number % KEYS}", headers=headers)
         producer.poll(0)
     producer.flush(60)

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.result import Result
 from benchmarks.running import Running, copied
-from greenfield_kit.outbox import MESSAGE_ID
+from greenfield_kit.message import MESSAGE_ID
 
 PLATFORM = Path(__file__).parent / "platforms" / "posted"
 SERVICE, PARTITIONS = "post", 6

@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from components.store_platform import Declared, Stores
 from greenfield.components import kafka, mysql, postgres
 from greenfield_kit import connections, outbox
-from greenfield_kit.outbox import MESSAGE_ID, Outbox
+from greenfield_kit.message import MESSAGE_ID
+from greenfield_kit.outbox import Outbox
 from greenfield_kit.relay import engine_of
 
 SERVICE = "shop"

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from greenfield_kit import deadline
 from greenfield_kit.app import Service
 from greenfield_kit.connections import Wiring, WiringError
-from greenfield_kit.requests import request_id
+from greenfield_kit.correlation import request_id
 
 
 class Order(BaseModel):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from greenfield_kit.outbox import MESSAGE_ID
+from greenfield_kit.message import MESSAGE_ID
 from kit.outbox_stage import Author, Reader, Scene, firsts, scene, stage
 
 __all__ = ["scene", "stage"]

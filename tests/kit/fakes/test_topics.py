@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, TopicPartition
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from greenfield_kit import connections, outbox
-from greenfield_kit.outbox import LARGEST, MESSAGE_ID, Outbox
+from greenfield_kit.message import MESSAGE_ID
+from greenfield_kit.outbox import LARGEST, Outbox
 from greenfield_kit.relay import Relay
 from greenfield_kit.testing.broker import FakeBroker, FakeOutbox, FakeTopic, Published
 from greenfield_kit.testing.transactions import FakeTransaction

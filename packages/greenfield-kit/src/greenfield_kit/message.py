@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 MESSAGE_ID = "message-id"
-"""The header by which the outbox tells a message from all others, however often it is published."""
+"""The header by which a consumer knows a message again, however often it comes: 32 hexadecimal digits, or the
+caller's own words. It stays the same from the outbox's ``add`` on."""
 _CE_ID, _CE_SOURCE = "ce_id", "ce_source"
 """CloudEvents in binary mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md"""
 

@@ -14,7 +14,6 @@ from starlette.exceptions import HTTPException
 from greenfield_kit import correlation, deadline, telemetry
 from greenfield_kit.bodies import Body, ClientGoneError, Held
 from greenfield_kit.conventions import method, span_name
-from greenfield_kit.correlation import request_id as request_id
 from greenfield_kit.limits import RETRY_AFTER_S, Admission, Limits
 from greenfield_kit.problems import MEDIA_TYPE, broken, problem, refused
 
@@ -224,7 +223,7 @@ async def _turn_away(send: Send) -> None:
     """503 in as few steps as there can be: it is what there is most of when there is too much."""
     body = (
         b'{"type": "about:blank", "title": "Too busy", "status": 503, "detail": "More comes than can be answered.", '
-        b'"request_id": "%s"}' % request_id.get().encode()
+        b'"request_id": "%s"}' % correlation.request_id.get().encode()
     )
     headers = [*_BUSY, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 503, "headers": headers})

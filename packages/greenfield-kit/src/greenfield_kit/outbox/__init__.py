@@ -5,6 +5,6 @@ are the relay's: ``lead`` (who publishes), ``waiting`` (the rows as the leader s
 """
 
 from greenfield_kit.outbox.tables import Tables, create, drop, tables
-from greenfield_kit.outbox.writing import LARGEST, MESSAGE_ID, Outbox
+from greenfield_kit.outbox.writing import LARGEST, Outbox
 
-__all__ = ["LARGEST", "MESSAGE_ID", "Outbox", "Tables", "create", "drop", "tables"]
+__all__ = ["LARGEST", "Outbox", "Tables", "create", "drop", "tables"]

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from greenfield_kit import telemetry
+from greenfield_kit import correlation, telemetry
+from greenfield_kit.message import MESSAGE_ID
 from greenfield_kit.outbox.tables import tables
-from greenfield_kit.requests import request_id
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
-
-MESSAGE_ID = "message-id"
-"""The header by which a consumer knows a message again, however often it comes: 32 hexadecimal digits, or the
-caller's own words. It stays the same from ``add`` on."""
 
 LARGEST = 990_000
 """Bytes of key, value and headers: librdkafka takes 1,000,000 with its own framing, a broker by its defaults more."""
@@ -47,8 +43,8 @@ class Outbox:
         message is larger than ``LARGEST``, so that the transaction fails and not the relay.
         """
         carried = {MESSAGE_ID: uuid.uuid4().hex, **telemetry.carried()}
-        if request_id.get():
-            carried["x-request-id"] = request_id.get()
+        if request_id := correlation.request_id.get():
+            carried[correlation.HEADER] = request_id
         carried |= headers or {}
         size = len(key.encode()) + len(value) + sum(len(f"{name}{text}".encode()) for name, text in carried.items())
         if size > LARGEST:
