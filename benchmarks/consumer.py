@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from benchmarks.result import Result
-from benchmarks.running import Running, copied
+from benchmarks.running import copied
 from greenfield_kit.message import MESSAGE_ID
 
 PLATFORM = Path(__file__).parent / "platforms" / "taken"
@@ -30,7 +29,7 @@ def measure() -> Iterator[Result]:
     """What waits in the topic is taken as fast as it goes; then messages as they come."""
     with copied(PLATFORM) as platform:
         platform.greenfield("up", "-d")
-        wiring = _wiring(platform)
+        wiring = platform.wiring("taker")
         yield _throughput("no inbox", _taken(wiring, "none", FAST), None)
         for database, name in WAYS:
             yield _throughput(f"{name}, one by one", _taken(wiring, database, FAST // 2), None)
@@ -85,8 +84,3 @@ def _produce(wiring: Mapping[str, str], count: int, rate: int) -> None:
         producer.produce("entries", body, key=f"k{number % KEYS}", headers=headers)
         producer.poll(0)
     producer.flush(60)
-
-
-def _wiring(platform: Running) -> dict[str, str]:
-    words = shlex.split(platform.greenfield("env", "taker", "--reveal"))
-    return dict(word.split("=", 1) for word in words)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shlex
 import subprocess
 import sys
 import time
@@ -58,7 +57,7 @@ def measure() -> Iterator[Result]:
     """One database after the other."""
     with copied(PLATFORM) as platform:
         platform.greenfield("up", "-d")
-        wiring = _wiring(platform)
+        wiring = platform.wiring(SERVICE)
         for database, route in ROUTES.items():
             _run(route, wiring, 500, ("--rate", str(RATE)))  # warms everything up
             paced = _run(route, wiring, PACED, ("--rate", str(RATE)))
@@ -157,8 +156,3 @@ def _consumer(topic: str, wiring: Mapping[str, str]) -> Iterator[Consumer]:
         yield consumer
     finally:
         consumer.close()
-
-
-def _wiring(platform: Running) -> dict[str, str]:
-    words = shlex.split(platform.greenfield("env", SERVICE, "--reveal"))
-    return dict(word.split("=", 1) for word in words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -44,6 +45,11 @@ class Running:
         """The status object."""
         answer: dict[str, Any] = json.loads(self.greenfield("status", "--format", "json"))
         return answer
+
+    def wiring(self, service: str) -> dict[str, str]:
+        """The environment of a service, secrets included."""
+        words = shlex.split(self.greenfield("env", service, "--reveal"))
+        return dict(word.split("=", 1) for word in words if "=" in word)
 
     def gateway(self) -> tuple[str, int]:
         """The host that a browser types, and the port."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import closing
 from typing import Any
@@ -37,18 +36,12 @@ Wiring = Mapping[str, str]
 Message = tuple[Place, dict[str, Any]]
 
 
-def wiring(platform: Running, service: str) -> Wiring:
-    """The environment of a service, secrets included."""
-    words = shlex.split(platform.greenfield("env", service, "--reveal"))
-    return dict(word.split("=", 1) for word in words if "=" in word)
-
-
 class Stores:
     """The stores of a running shop, read-only. Each question is asked anew: a store may have died since the last."""
 
     def __init__(self, platform: Running) -> None:
-        self._storefront = wiring(platform, "storefront")
-        self._topics = {topic: Topic(wiring(platform, service), topic) for topic, service in CONSUMED.items()}
+        self._storefront = platform.wiring("storefront")
+        self._topics = {topic: Topic(platform.wiring(service), topic) for topic, service in CONSUMED.items()}
 
     def facts(self, placed: Collection[Placed], reviewed: Collection[Reviewed] = ()) -> Facts:
         """All that the stores hold of these customers, and all that was told of prices."""
