@@ -1,14 +1,11 @@
-"""What a caller spends on a callee that hangs: so many calls at a time, a short wait for more, and then nothing.
+"""When a callee is left alone: after a row of failures the circuit opens and calls fail at once.
 
-After a row of failures the circuit opens: calls fail at once, and one at a time is let through to see whether the
-callee is back. So its fall takes no more of its callers than a few calls, and its return needs nobody's hand.
+One at a time is let through to see whether the callee is back, so that its return needs nobody's hand.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 ROW = 5  # failures without a success between them, after which the circuit opens
@@ -52,60 +49,3 @@ class Circuit:
         self._failures += 1
         if self._failures == self._row:
             self._trial_at = self._clock() + self._open_s
-
-
-class Turns:
-    """So many at a time, a bounded number waiting, each for a bounded time. First come, first served."""
-
-    def __init__(self, at_once: int, waiting: int) -> None:
-        self._free = at_once
-        self._most_waiting = waiting
-        self._waiters: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether whoever comes now finds neither a turn nor a place to wait."""
-        return self._free == 0 and len(self._waiters) >= self._most_waiting
-
-    def try_take(self) -> bool:
-        """A turn at once, if there is one and nobody waits for it."""
-        if self._free > 0 and not self._waiters:
-            self._free -= 1
-            return True
-        return False
-
-    async def take(self, patience_s: float) -> bool:
-        """A turn within ``patience_s``; False where there is none, at once if too many wait already."""
-        if self.try_take():
-            return True
-        if len(self._waiters) >= self._most_waiting:
-            return False
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(patience_s):
-                await waiter
-        except TimeoutError:
-            return self._gave_up(waiter)
-        except asyncio.CancelledError:
-            if self._gave_up(waiter):
-                self.give_back()
-            raise
-        return True
-
-    def give_back(self) -> None:
-        """A turn is over: the first who still waits gets it."""
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._free += 1
-
-    def _gave_up(self, waiter: asyncio.Future[None]) -> bool:
-        """Whether the turn came in the very moment in which the patience ended."""
-        if waiter.done() and not waiter.cancelled():
-            return True
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
-        return False

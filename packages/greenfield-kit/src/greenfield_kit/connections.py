@@ -113,7 +113,7 @@ def redis(name: str, *, answer_s: float = CACHE_ANSWER_S) -> Redis:
     """
     from redis.asyncio import Redis as Client
 
-    from greenfield_kit.turns import TurnsPool
+    from greenfield_kit.pool import TurnsPool
 
     pool = TurnsPool.from_url(
         Wiring(name)["URL"],

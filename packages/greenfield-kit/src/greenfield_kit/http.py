@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from greenfield_kit import conventions, correlation, deadline, telemetry
-from greenfield_kit.circuit import HUNG_S, Circuit, Turns
+from greenfield_kit.circuit import HUNG_S, Circuit
 from greenfield_kit.connections import Wiring
 from greenfield_kit.errors import UnavailableError
 from greenfield_kit.retries import IDEMPOTENT, TRIES, WORTH, Budget, pause, retry_after
+from greenfield_kit.turns import Turns
 
 if TYPE_CHECKING:
     from typing import Unpack

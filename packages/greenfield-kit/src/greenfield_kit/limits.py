@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from starlette.exceptions import HTTPException
 
 from greenfield_kit import deadline
-from greenfield_kit.circuit import Turns
+from greenfield_kit.turns import Turns
 
 RETRY_AFTER_S = 1
 

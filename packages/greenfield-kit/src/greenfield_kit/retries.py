@@ -17,6 +17,7 @@ WORTH = frozenset({502, 503})
 """Answers after which the next try may meet somebody who can."""
 TRIES = 3  # of one call, the first among them
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.025, 1.0
+_DIGITS = 9  # of seconds that somebody asks for
 
 
 class Budget:
@@ -69,6 +70,3 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-_DIGITS = 9

@@ -1,47 +1,63 @@
-"""A pool of connections to Redis that gives them out in turn.
-
-redis-py's own blocking pool lets whoever has just given a connection back take it again before those who wait: under
-load some never get one. Its other pool refuses where all are taken.
-"""
+"""So many at a time, a short wait for more, and then nothing: what hangs takes no more than that of whoever waits."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
-
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import ConnectionError as RedisConnectionError
+from collections import deque
 
 
-class TurnsPool(ConnectionPool):
-    """At most ``max_connections``; first come, first served; nobody waits longer for one than for an answer."""
+class Turns:
+    """So many at a time, a bounded number waiting, each for a bounded time. First come, first served."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._patience_s: float | None = settings.get("socket_timeout")
-        self._turns = asyncio.Semaphore(settings["max_connections"])
-        self._taken: set[AbstractConnection] = set()
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self._free = at_once
+        self._most_waiting = waiting
+        self._waiters: deque[asyncio.Future[None]] = deque()
 
-    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
-        """A connection, the caller's until it is released; raises redis-py's ConnectionError where none is free."""
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever comes now finds neither a turn nor a place to wait."""
+        return self._free == 0 and len(self._waiters) >= self._most_waiting
+
+    def try_take(self) -> bool:
+        """A turn at once, if there is one and nobody waits for it."""
+        if self._free > 0 and not self._waiters:
+            self._free -= 1
+            return True
+        return False
+
+    async def take(self, patience_s: float) -> bool:
+        """A turn within ``patience_s``; False where there is none, at once if too many wait already."""
+        if self.try_take():
+            return True
+        if len(self._waiters) >= self._most_waiting:
+            return False
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._turns.acquire()
-        except TimeoutError as exc:
-            raise RedisConnectionError(f"no connection was free within {self._patience_s:g} s") from exc
-        try:
-            connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
-        except BaseException:
-            self._turns.release()
+            async with asyncio.timeout(patience_s):
+                await waiter
+        except TimeoutError:
+            return self._gave_up(waiter)
+        except asyncio.CancelledError:
+            if self._gave_up(waiter):
+                self.give_back()
             raise
-        self._taken.add(connection)
-        return connection
+        return True
 
-    async def release(self, connection: AbstractConnection) -> None:
-        """Gives it back. redis-py also does so with one that it could not open, which nobody has taken."""
-        try:
-            await super().release(connection)
-        finally:
-            if connection in self._taken:
-                self._taken.discard(connection)
-                self._turns.release()
+    def give_back(self) -> None:
+        """A turn is over: the first who still waits gets it."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
+
+    def _gave_up(self, waiter: asyncio.Future[None]) -> bool:
+        """Whether the turn came in the very moment in which the patience ended."""
+        if waiter.done() and not waiter.cancelled():
+            return True
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        return False

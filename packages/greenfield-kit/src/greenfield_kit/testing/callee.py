@@ -11,10 +11,11 @@ from typing import Any, cast
 import aiohttp
 import httpx
 
-from greenfield_kit.circuit import Circuit, Turns
+from greenfield_kit.circuit import Circuit
 from greenfield_kit.http import AT_ONCE, WAITING, Client
 from greenfield_kit.retries import Budget
 from greenfield_kit.testing.serving import BASE_URL, Application
+from greenfield_kit.turns import Turns
 
 
 class FakeClient(Client):
