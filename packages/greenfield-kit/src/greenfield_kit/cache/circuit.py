@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Literal
+
+from greenfield_kit.pauses import drawn
 
 State = Literal["closed", "open", "half-open"]
 
@@ -47,7 +48,6 @@ class Circuit:
         if not trial and (was or self._failed < self._allowed):
             return False  # not yet; or a straggler from before it opened
         self._trying = False
-        pause = min(self._longest_s, self._pause_s * 2 ** min(was, 16))
-        self._open_until = self._clock() + pause * random.uniform(0.75, 1.0)  # noqa: S311 - not a secret
+        self._open_until = self._clock() + drawn(self._pause_s, was, self._longest_s)
         self._opened += 1
         return was == 0

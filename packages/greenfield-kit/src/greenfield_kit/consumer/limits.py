@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+
+from greenfield_kit.pauses import drawn
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,5 @@ class Limits:
     """How far others may go ahead of a message that is tried again and again: as many come again after a crash."""
 
     def pause_s(self, tries: int) -> float:
-        """The pause after so many failures. It is drawn, so that what failed together does not come back together."""
-        whole = min(self.first_pause_s * 2.0 ** min(tries - 1, 30), self.longest_pause_s)
-        return whole * random.uniform(0.75, 1.0)  # noqa: S311 - nobody gains by guessing it
+        """The pause after so many failures."""
+        return drawn(self.first_pause_s, tries - 1, self.longest_pause_s)
