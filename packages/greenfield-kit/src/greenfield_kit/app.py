@@ -211,10 +211,8 @@ class Service:
             stack.push_async_callback(asyncio.to_thread, telemetry.close)
             for close in self._closes:
                 stack.push_async_callback(close)
-            for running in self._alongside:
+            for running in (*self._alongside, self._consuming):
                 await stack.enter_async_context(running())
-            if self.consumers:
-                await stack.enter_async_context(self._consuming())
             yield
 
     @asynccontextmanager
