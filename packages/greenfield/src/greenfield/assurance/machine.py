@@ -31,6 +31,7 @@ from greenfield.targets.local.sweep import tagged
 ANSWER_S = 2.0  # a port that says nothing for so long let nobody in
 SHORTEST_SECRET = 16  # what is shorter stands anywhere by chance
 _KEY = b"PRIVATE KEY-----"
+_UNCLAIMED = Observation("allowed", "no part of the platform claimed this port")
 _FAILURES = (ssl.SSLError, OSError, EOFError, http.client.HTTPException)
 
 
@@ -68,8 +69,7 @@ class Machine:
             target = known.resource if known else process
             name = f"{process} listens at {address[0]}:{address[1]}"
             if known is None:
-                unknown = Observation("allowed", "no part of the platform claimed this port")
-                yield Proof(name, "port", "anyone", target, "refused", partial(_said, unknown))
+                yield Proof(name, "port", "anyone", target, "refused", lambda: _UNCLAIMED)
             elif known.open:
                 yield Proof(name, "port", "anyone", target, "allowed", partial(_opens, address, known.open))
             else:
@@ -172,10 +172,6 @@ def _opens(address: Address, reason: str) -> Observation:
     except OSError as exc:
         return Observation("refused", str(exc))
     return Observation("allowed", f"open to everyone on this machine: {reason}")
-
-
-def _said(observation: Observation) -> Observation:
-    return observation
 
 
 def _shows(place: Path, secrets: Mapping[str, bytes]) -> Observation:

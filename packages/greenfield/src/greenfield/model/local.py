@@ -322,11 +322,6 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     scale: Mapping[str, int] = {}
 
 
-def secret_names(content: Content) -> tuple[str, ...]:
-    """The secrets a content refers to."""
-    return tuple(part.name for part in content if isinstance(part, Secret))
-
-
 def zone_host(zones: tuple[str, ...], zone: str) -> str:
     """The loopback address a zone stands for: 127.0.Z.1, zones counted from 1."""
     return f"127.0.{zones.index(zone) + 1}.1"
