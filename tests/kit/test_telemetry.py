@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -103,6 +106,21 @@ def test_a_command_of_mongodb_is_named_by_its_collection(spans: InMemorySpanExpo
         "db.response.status_code": "13",
         "error.type": "Unauthorized",
     }
+
+
+def test_a_service_of_a_sql_database_needs_no_other_driver() -> None:
+    """Whoever uses one part imports one part: telemetry does not ask for pymongo, nor an outbox for a web framework."""
+    story = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('pymongo', 'starlette', 'fastapi')))\n"
+        "from sqlalchemy.ext.asyncio import create_async_engine\n"
+        "from greenfield_kit import outbox, telemetry\n"
+        "telemetry.configure()\n"
+        "telemetry.watch(create_async_engine('postgresql+psycopg://nobody@127.0.0.1/no'), 'no', 'postgresql')\n"
+        "outbox.Outbox('orders')\n"
+    )
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1", "OTEL_METRICS_EXPORTER": "none"}
+    subprocess.run([sys.executable, "-c", story], env=environment, check=True)
 
 
 def told(listener: CommandListener, number: int, command: dict[str, Any], failure: str) -> None:

@@ -112,6 +112,11 @@ def method(given: str) -> str:
     return given if given in METHODS else OTHER
 
 
+def server(host: str | None, port: int | None) -> dict[str, Any]:
+    """Whom a store is asked at, as far as that is known."""
+    return {name: value for name, value in (("server.address", host), ("server.port", port)) if value}
+
+
 def call(method_: str, server: str, port: int | None, url: str, resent: int) -> dict[str, Any]:
     """Of an HTTP request that is sent, for the ``resent``th time after the first; ``url`` is without its query."""
     facts: dict[str, Any] = {"http.request.method": method(method_), "url.full": url, "server.address": server}

@@ -139,7 +139,7 @@ def watch(engine: AsyncEngine, name: str, system: str) -> None:
 
 def commands() -> CommandListener:
     """A span for each command on a collection of MongoDB, begun and ended by pymongo's own events."""
-    from greenfield_kit.statements import Commands
+    from greenfield_kit.commands import Commands
 
     return Commands(lambda: _tracing)
 
