@@ -15,6 +15,7 @@ from components.store_platform import Stores
 from greenfield.components import mysql, postgres
 from greenfield_kit import connections, deadline
 from kit.served import wait_until
+from support import loops
 
 pytestmark = pytest.mark.e2e
 
@@ -70,7 +71,7 @@ def test_a_statement_of_postgresql_ends_with_the_deadline(stores: Stores, monkey
     """Cancelled by the driver."""
     wired(stores, "ledger", monkeypatch)
     running = "select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep%'"
-    asyncio.run(ends_with_its_deadline(connections.postgres("ledger"), "select pg_sleep(30)", running))
+    loops.run(ends_with_its_deadline(connections.postgres("ledger"), "select pg_sleep(30)", running))
 
 
 def test_a_statement_of_mariadb_ends_with_the_deadline(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,4 +80,4 @@ def test_a_statement_of_mariadb_ends_with_the_deadline(stores: Stores, monkeypat
     running = (
         "select count(*) from information_schema.processlist where info like '%sleep(30)%' and id != connection_id()"
     )
-    asyncio.run(ends_with_its_deadline(connections.mysql("bills"), "select sleep(30)", running))
+    loops.run(ends_with_its_deadline(connections.mysql("bills"), "select sleep(30)", running))

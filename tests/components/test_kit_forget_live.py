@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -15,6 +14,7 @@ from components.store_platform import Declared, Stores
 from greenfield.components import mysql, postgres, redis
 from greenfield_kit import connections
 from greenfield_kit.cache import Cache, Policy
+from support import loops
 
 pytestmark = pytest.mark.e2e
 
@@ -85,7 +85,7 @@ def told(request: pytest.FixtureRequest, stores: Stores, monkeypatch: pytest.Mon
             await cache.close()
             await engine.dispose()
 
-    return lambda story: asyncio.run(run(story))
+    return lambda story: loops.run(run(story))
 
 
 def test_the_wiring_is_the_platforms(stores: Stores) -> None:

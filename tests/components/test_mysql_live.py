@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +14,7 @@ from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mysql
 from greenfield_kit import connections
+from support import loops
 from support.platform import kill, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -80,7 +80,7 @@ def test_the_kit_enters_by_the_wiring_alone(stores: Stores, monkeypatch: pytest.
         await engine.dispose()
         return found[0]
 
-    assert asyncio.run(story()) == "keeper@%"
+    assert loops.run(story()) == "keeper@%"
 
 
 def is_another(row: dict[str, Any], pid: int) -> bool:

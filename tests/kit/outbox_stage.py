@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import selectors
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from greenfield_kit import connections, outbox
 from greenfield_kit.message import MESSAGE_ID
 from greenfield_kit.outbox import Outbox
 from greenfield_kit.relay import engine_of
+from support import loops
 
 SERVICE = "shop"
 SERVERS = {"ledger": "books-0", "invoices": "bills-0"}
@@ -190,8 +190,6 @@ class Scene:
     def play(self, story: Callable[[Author, Reader], Awaitable[None]]) -> None:
         """Tells a story to an author and a reader."""
 
-        sockets = selectors.DefaultSelector()
-
         async def told() -> None:
             engine, reader = engine_of(self.database), Reader(self.topic)
             try:
@@ -200,10 +198,8 @@ class Scene:
             finally:
                 reader.close()
                 await engine.dispose()
-                await until("sockets to be closed", lambda: len(sockets.get_map()) == 1)  # one is the loop's own
 
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(sockets)) as runner:
-            runner.run(told())
+        loops.run(told())
 
     async def waiting(self, author: Author) -> int:
         """How many rows there are."""

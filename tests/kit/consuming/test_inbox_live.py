@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -20,6 +19,7 @@ from greenfield_kit import connections, inbox
 from greenfield_kit.consumer import UnavailableError
 from greenfield_kit.inbox import Inbox
 from greenfield_kit.message import Message
+from support import loops
 
 pytestmark = pytest.mark.e2e
 
@@ -49,8 +49,6 @@ def told(request: pytest.FixtureRequest, stores: Stores, monkeypatch: pytest.Mon
     for part, value in stores.wiring("keeper", name).items():
         monkeypatch.setenv(f"{name.upper()}_{part}", value)
 
-    sockets = selectors.DefaultSelector()
-
     async def run(story: Story) -> None:
         engine = connections.mysql(name) if name == "books" else connections.postgres(name)
         try:
@@ -59,14 +57,8 @@ def told(request: pytest.FixtureRequest, stores: Stores, monkeypatch: pytest.Mon
             await story(engine)
         finally:
             await engine.dispose()
-            while len(sockets.get_map()) > 1:  # one is the loop's own; those of aiomysql close a moment later
-                await asyncio.sleep(0.01)
 
-    def told(story: Story) -> None:
-        with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(sockets)) as runner:
-            runner.run(asyncio.wait_for(run(story), 60))
-
-    return told
+    return lambda story: loops.run(run(story), 60)
 
 
 def _migrated(connection: sa.Connection) -> None:
