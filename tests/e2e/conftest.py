@@ -1,4 +1,7 @@
-"""Platforms that run for all tests: the shop, one of plain programs with every kind, and a small one without stores."""
+"""Platforms that run for many tests: the shop, one of plain programs with every kind, and a small one without stores.
+
+An Envoy takes five to nine file watches, of which a user has 128 by default: what one module alone uses ends with it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def plain_path() -> str:
     return os.pathsep.join([str(Path(sys.executable).parent), str(Path(node).parent), os.environ["PATH"]])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, plain_path: str) -> Iterator[Platform]:
     """Plain programs in Python and Node with every kind of store, broker and telemetry, running."""
     platform = copied(Path(__file__).parent / "platforms" / "plain", tmp_path_factory.mktemp("checkout") / "plain")

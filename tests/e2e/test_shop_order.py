@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from support.platform import Platform, wait_for
-from support.shop import afresh, happened, notified, order, product, progress, published, wait_complete
+from support.shop import afresh, forgotten, happened, notified, order, product, progress, published, wait_complete
 
 pytestmark = pytest.mark.e2e
 
@@ -104,7 +104,8 @@ def test_what_cannot_be_sold_is_no_order(shop: Platform, changes: dict[str, Any]
 def test_one_trace_names_everything_on_the_way(shop: Platform) -> None:
     """Every service, the gateway, every store and every topic, in one tree without a gap or an error."""
     wait_telemetry(shop)
-    identity = order(shop, sku="calathea")  # which nobody else asks for: it is in no cache
+    forgotten(shop, "calathea")
+    identity = order(shop, sku="calathea")
     (line,) = wait_for("the notification", partial(notified, shop, identity), 60)
     spans = wait_for("the whole trace", partial(whole, shop, line["trace_id"]), 40)
     ids = {span["spanID"] for span in spans}
@@ -148,8 +149,9 @@ def whole(shop: Platform, trace: str) -> list[Span]:
 def test_a_product_is_a_miss_then_a_hit(shop: Platform) -> None:
     """Cache-aside, as the traces tell it: the first request fills the cache, the second asks nobody else."""
     wait_telemetry(shop)
+    forgotten(shop, "sansevieria")
     before = str(time.time_ns() // 1000)
-    first, second = product(shop, "sansevieria"), product(shop, "sansevieria")  # which nobody else asks for
+    first, second = product(shop, "sansevieria"), product(shop, "sansevieria")
     assert first == second
     wanted = {"service": "catalog", "start": before, "tags": json.dumps({"url.path": "/api/catalog/sansevieria"})}
     wait_for("both traces", lambda: len(asked(shop, "", **wanted)) == 2, 40)

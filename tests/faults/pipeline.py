@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import OFFSET_STORED, Consumer, Message, Producer, TopicPartition
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 Row = tuple[int, str, str]
 NEXT = "select number, customer, value from outbox where not published order by number limit 4"
 MARK = "update outbox set published = true where number = %s"

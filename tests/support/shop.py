@@ -65,14 +65,19 @@ def notified(shop: Platform, identity: str) -> list[dict[str, Any]]:
 
 
 def afresh(shop: Platform, sku: str) -> dict[str, Any]:
-    """A product after it was taken out of the catalog's cache, as the catalog itself would do it."""
+    """A product after it was taken out of the catalog's cache."""
+    forgotten(shop, sku)
+    return product(shop, sku)
+
+
+def forgotten(shop: Platform, sku: str) -> None:
+    """Takes a product out of the catalog's cache, as the catalog itself would do it."""
     script = (
         "import asyncio, sys\n"
         "from greenfield_kit.cache import Cache, Policy\n"
         "asyncio.run(Cache('cache', Policy(answer=10)).forget(sys.argv[1]))\n"
     )
     shop.ok("run", "catalog", "--", "python", "-c", script, f"product:{sku}")
-    return product(shop, sku)
 
 
 def published(shop: Platform, service: str, topic: str, key: str, value: str, **headers: str) -> None:
