@@ -161,11 +161,10 @@ class Topic:
         left = {partition for partition, end in ends.items() if end > self._next.get(partition, 0)}
         self._consumer.assign([TopicPartition(self._name, each, self._next.get(each, 0)) for each in left])
         while left:
-            batch = self._consumer.consume(1000, ANSWER_S)
-            if not batch:
+            message = self._consumer.poll(ANSWER_S)
+            if message is None:
                 raise TimeoutError(f"{self._name}: no message within {ANSWER_S:g} s, and {left} are not at their end")
-            for message in batch:
-                self._keep(message)
+            self._keep(message)
             left = {partition for partition in left if ends[partition] > self._next.get(partition, 0)}
         self._consumer.unassign()
         return sorted(self._found, key=lambda each: (each[0].partition, each[0].offset))

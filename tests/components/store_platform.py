@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Stores:
         make_folders(StatePaths(root))
         self.catalogue = catalogue_of(*components)
         self.rig = Rig(root, sys.executable)
+        self._issuing = threading.Lock()  # proofs run side by side
 
     def up(self, declared: Declared, uses: Uses) -> Mapping[str, Any]:
         """Makes it so; the closing event. Fails where something failed."""
@@ -80,13 +82,11 @@ class Stores:
         """See ``Bench``."""
         folder = self.rig.paths.home / "foreign"
         service = self.plan.of_kind("service")[0].name
-        (leaf,) = Pki(folder, self.plan.name).leaves([self._occasion(service)]).values()
-        return dataclasses.replace(leaf, ca=self.site.authorities["services"])
+        return dataclasses.replace(self._leaf(folder, service), ca=self.site.authorities["services"])
 
     def stranger_leaf(self) -> Leaf:
         """See ``Bench``."""
-        (leaf,) = Pki(self.rig.paths.pki, self.plan.name).leaves([self._occasion("stranger")]).values()
-        return leaf
+        return self._leaf(self.rig.paths.pki, "stranger")
 
     def service_leaf(self, service: str) -> Leaf:
         """See ``Bench``."""
@@ -96,5 +96,8 @@ class Stores:
         """Stops everything; fails where something stays."""
         self.rig.close()
 
-    def _occasion(self, service: str) -> LeafClaim:
-        return LeafClaim(service, service, service_identity(self.plan.name, service), unit="service")
+    def _leaf(self, pki: Path, service: str) -> Leaf:
+        claim = LeafClaim(service, service, service_identity(self.plan.name, service), unit="service")
+        with self._issuing:
+            (leaf,) = Pki(pki, self.plan.name).leaves([claim]).values()
+        return leaf

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from confluent_kafka import OFFSET_STORED, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 PATIENCE_S = 30.0
 Row = tuple[int, str, str]
@@ -65,12 +65,15 @@ def consume(manner: str, fate: Fate) -> None:
     name = os.environ["TOPIC_TOPIC"]
     consumer = Consumer({**client(), **FROM_WHERE_IT_WAS})
     left = set(consumer.list_topics(name, PATIENCE_S).topics[name].partitions)
-    consumer.assign([TopicPartition(name, partition, OFFSET_STORED) for partition in left])
+    # Asked first, as this waits for a group's coordinator that the broker has yet to make.
+    consumer.assign(consumer.committed([TopicPartition(name, partition) for partition in left], PATIENCE_S))
     with psycopg.connect(os.environ["PURCHASES_URL"]) as session:
         while left:
             message = consumer.poll(PATIENCE_S)
             assert message is not None
-            if message.error():  # the end of a partition
+            if error := message.error():
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(error)
                 left.discard(message.partition())
                 continue
             effect(session, manner, message)

@@ -66,6 +66,7 @@ class Stage:
                 "ssl.certificate.location": wires["TLS_CERT"],
                 "ssl.key.location": wires["TLS_KEY"],
                 "linger.ms": 5,
+                "enable.idempotence": True,  # without it what is sent again comes after what was sent later
                 "partitioner": "murmur2_random",
             }
         )
