@@ -6,8 +6,11 @@ LAUNCHER = '''\
 """Serves an ASGI application on a Unix socket, in this one process, until SIGTERM; then what is under way ends."""
 
 import asyncio
+import atexit
 import gc
 import importlib
+import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -38,8 +41,20 @@ async def serve(target, socket):
     await server.serve()
 
 
+def leave():
+    """The last of the exit functions: a thread of the server that met a dying interpreter would abort the process."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if ended:
+        os._exit(0)
+
+
+ended = []
+atexit.register(leave)
 gc.disable()  # importing makes no garbage worth a collection, and collections take a sixth of it
 sys.path[0] = ""
 sys.stdout.reconfigure(line_buffering=True)
 asyncio.run(serve(sys.argv[1], sys.argv[2]))
+ended.append(True)
 '''
