@@ -70,6 +70,7 @@ class Topic:
         if self._producer is not None and self._thread is not None:
             await asyncio.to_thread(self._producer.flush, PUBLISH_S)
             await asyncio.to_thread(self._thread.join)
+            self._producer = None
 
     def _open(self) -> Producer:
         if self._producer is None:

@@ -85,6 +85,7 @@ class Consumer:
             if cleaning is not None:
                 cleaning.cancel()
             await feed.close(await self.give_up(list(self._partitions), lost=False))
+            letters.close()
         if self._broken is not None:
             raise self._broken
 

@@ -46,6 +46,11 @@ class DeadLetters:
         """All that are not ended, in the order of their messages: so those of one key are in order."""
         return await asyncio.to_thread(self._read)
 
+    def close(self) -> None:
+        """Ends its connections; the next letter that is written opens others."""
+        with self._opening:
+            self._producer = None
+
     def _send(self, key: bytes, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> None:
         from confluent_kafka import KafkaException
 
