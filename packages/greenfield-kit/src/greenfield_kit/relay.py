@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 GATHER_S = 0.02  # after a batch: what is written meanwhile goes out together
-SHORTEST_S, LONGEST_S = 0.005, 0.1  # between two looks at the table: twice as long each time while there is nothing
+SHORTEST_S, LONGEST_S = 0.005, 0.5  # between two looks at the table: twice as long each time while there is nothing
 CANDIDATE_S = 1.0  # between two attempts to lead
 TROUBLE_S = 2.0  # before the next attempt where nothing can be published
 log = logging.getLogger("greenfield_kit")
