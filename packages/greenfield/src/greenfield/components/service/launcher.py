@@ -43,18 +43,18 @@ async def serve(target, socket):
 
 def leave():
     """The last of the exit functions: a thread of the server that met a dying interpreter would abort the process."""
-    logging.shutdown()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
     if ended:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(0)
 
 
-ended = []
+ended = False
 atexit.register(leave)
 gc.disable()  # importing makes no garbage worth a collection, and collections take a sixth of it
 sys.path[0] = ""
 sys.stdout.reconfigure(line_buffering=True)
 asyncio.run(serve(sys.argv[1], sys.argv[2]))
-ended.append(True)
+ended = True
 '''
