@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder -m "not operators and not soak"
+	$(BIN)/python -m pytest -n 2 -m "not operators and not soak"
 
 # The first time it builds a control plane and operators from their Go modules: half an hour, out of everybody's way.
 test-cluster: setup

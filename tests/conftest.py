@@ -1,4 +1,4 @@
-"""Properties are tried without a clock, and alike each time: neither a slow machine nor bad luck is a mistake."""
+"""What holds for every test: who runs where, what an interrupt means, and how properties are tried."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from support.rooms import Rooms, room
+from support.rooms import PLATFORMS, Rooms, room
 
 pytest_plugins = ["support.cluster_fixtures"]
 
+# Without a clock, and alike each time: neither a slow machine nor bad luck is a mistake.
 settings.register_profile("greenfield", deadline=None, database=None, derandomize=True)
 settings.load_profile("greenfield")
 
@@ -25,5 +26,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first."""
-    items.sort(key=lambda item: room(item.nodeid) != "platforms")
+    """The longest room first; all others stay in their order."""
+    items.sort(key=lambda item: room(item.nodeid) != PLATFORMS)

@@ -1,6 +1,6 @@
 """Platforms that run for many tests: the shop, one of plain programs with every kind, and a small one without stores.
 
-An Envoy takes five to nine file watches, of which a user has 128 by default: what one module alone uses ends with it.
+An Envoy takes five to nine instances of inotify; a user has 128 by default. What one module alone uses ends with it.
 """
 
 from __future__ import annotations
