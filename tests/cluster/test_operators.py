@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from greenfield.targets.kubernetes.sealing import Place
+from greenfield.targets.kubernetes.unsealing import decrypting
 from support.control_plane import Cluster
 from support.kubernetes_tools import ISTIOCTL, KUBESEAL, KUSTOMIZE, built
 from support.manifests import DEPLOYMENT, GOOD
@@ -78,6 +80,23 @@ def test_the_real_controller_opens_what_kubeseal_sealed(real_operators: Cluster,
     path = "/api/v1/namespaces/default/secrets/sealed"
     wait_for("the secret", lambda: real_operators.client.get(path).is_success, 60)
     assert real_operators.get(path)["data"] == {"password": "Y29ycmVjdCBob3JzZQ=="}
+
+
+def test_we_open_what_kubeseal_sealed_with_the_keys_of_the_real_controller(
+    real_operators: Cluster, tmp_path: Path
+) -> None:
+    """As the cluster lists them, and of each scope."""
+    certificate = tmp_path / "sealing.crt"
+    certificate.write_text(sealing_certificate(real_operators))
+    program = built(KUBESEAL)[KUBESEAL.name].programs["kubeseal"]
+    label = "labelSelector=sealedsecrets.bitnami.com/sealed-secrets-key"
+    open_ = decrypting([json.dumps(real_operators.get(f"/api/v1/secrets?{label}")).encode()])
+    for scope, kubeseals in (("strict", "strict"), ("namespace", "namespace-wide"), ("cluster", "cluster-wide")):
+        sealed = subprocess.run(
+            [program, "--cert", str(certificate), "--raw", f"--scope={kubeseals}", "--namespace=here", "--name=it"],
+            input="correct horse", capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert open_(sealed, Place("it", "here", scope)) == "correct horse"  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import click
 
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import aligned, emit, emit_json, say
-from greenfield.errors import ArgumentError
+from greenfield.errors import ArgumentError, UnsealedError
 
 if TYPE_CHECKING:
     from greenfield.targets.kubernetes.sealing import Place, Scope
@@ -79,6 +79,38 @@ def seal(options: Options, certificate: str, scope: Scope, values: tuple[str, ..
 
 
 @secrets.command()
+@with_options
+@click.option("--key", "keys", metavar="FILE", multiple=True, required=True, help="The controller's; - reads stdin.")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def unseal(options: Options, keys: tuple[str, ...], names: tuple[str, ...]) -> None:
+    """Open what is sealed, with the private keys of the cluster's controller. By default all of it.
+
+    A key is PEM, or a Secret as `kubectl get secret -o yaml` shows it. What is opened goes to stdout and nowhere else.
+    """
+    from greenfield.cli.rendered import planned_for_cluster
+    from greenfield.targets.kubernetes import sealed_file
+    from greenfield.targets.kubernetes.unsealing import opened
+
+    plan = planned_for_cluster(options).plan
+    file = sealed_file.place(plan.root, plan.environment)
+    sealed = sealed_file.read(file)
+    if sealed is None:
+        raise UnsealedError(f"Nothing is sealed: there is no {file}.", hint="greenfield secrets seal")
+    known = {name for values in sealed.values.values() for name in values}
+    if unknown := sorted(set(names) - known):
+        raise ArgumentError(f"no {unknown[0]!r} is sealed", hint=f"there are {', '.join(sorted(known)) or 'none'}")
+    try:
+        values = opened(sealed.only(names or known), _decrypting(keys))
+    except ValueError as exc:
+        raise UnsealedError(f"{file}: {exc}.", hint=_KEYS) from exc
+    rows = [{"name": name, "secret": holder, "value": value} for (holder, name), value in values.items()]
+    if options.json:
+        emit_json({"secrets": rows})
+    else:
+        emit(aligned([("NAME", "HELD BY", "VALUE"), *((r["name"], r["secret"], r["value"]) for r in rows)]))
+
+
+@secrets.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @with_options
 def rotate(options: Options, names: tuple[str, ...]) -> None:
@@ -123,6 +155,22 @@ def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:
         raise ArgumentError(f"{certificate} is no certificate to seal for: {exc}", hint=_FETCH) from exc
 
 
+def _decrypting(keys: Iterable[str]) -> Callable[[str, Place], str]:
+    """What opens sealed values with the keys in these files; ArgumentError where one holds none."""
+    from greenfield.targets.kubernetes.unsealing import decrypting
+
+    try:
+        return decrypting(sys.stdin.buffer.read() if key == "-" else Path(key).read_bytes() for key in keys)
+    except OSError as exc:
+        raise ArgumentError(f"{exc.filename} cannot be read: {exc.strerror}") from exc
+    except (ValueError, TypeError) as exc:  # TypeError: a key that is encrypted itself
+        raise ArgumentError(f"--key is no key to open with: {exc}", hint=_KEYS) from exc
+
+
+_KEYS = (
+    "`kubectl get secret -n kube-system -l sealedsecrets.bitnami.com/sealed-secrets-key -o yaml` "
+    "shows the keys of a cluster"
+)
 _FETCH = "`kubeseal --fetch-cert` gets it from a cluster"
 
 

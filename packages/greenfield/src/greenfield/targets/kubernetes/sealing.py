@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -74,6 +74,11 @@ class Sealed:
         metadata = manifest["metadata"]
         opens = self.scope == "cluster" or metadata.get("namespace", self.namespace) == self.namespace
         return self.values.get(metadata["name"], {}) if opens else {}
+
+    def only(self, names: Collection[str]) -> Sealed:
+        """The same without other names, and without Secrets of which none is left."""
+        held = {holder: {n: v for n, v in values.items() if n in names} for holder, values in self.values.items()}
+        return dataclasses.replace(self, values={holder: values for holder, values in held.items() if values})
 
 
 def is_secret(manifest: Manifest) -> bool:
