@@ -64,10 +64,8 @@ class Served:
             options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
             return [sys.executable, "-m", "uvicorn", target, "--uds", address, *options]
         text = LAUNCHER
-        if self.server == "granian with uvloop":
-            text = text.replace("asyncio.run(", "uvloop.run(").replace(
-                "import asyncio\n", "import asyncio\nimport uvloop\n"
-            )
+        if self.server == "granian with asyncio":
+            text = text.replace("from uvloop import run", "from asyncio import run")
         launcher = folder / f"serve-on-{self.server.replace(' ', '-')}.py"
         launcher.write_text(text)
         return [sys.executable, str(launcher), target, address]
@@ -75,10 +73,10 @@ class Served:
 
 KIT, PLAIN = (Served(app, "granian", 0.01) for app in ("kit", "plain"))
 ON_UVICORN, PLAIN_ON_UVICORN = (Served(app, "uvicorn", 0.01) for app in ("kit", "plain"))
-ON_UVLOOP = Served("kit", "granian with uvloop", 0.01)
+ON_ASYNCIO = Served("kit", "granian with asyncio", 0.01)
 OFF, PLAIN_OFF, WHOLE = Served("kit", "granian", None), Served("plain", "granian", None), Served("kit", "granian", 1.0)
 PLAIN_WHOLE, WIRED = Served("plain", "granian", 1.0), Served("wired", "granian", 0.01)
-ALL = (KIT, PLAIN, WIRED, ON_UVICORN, PLAIN_ON_UVICORN, ON_UVLOOP, OFF, PLAIN_OFF, WHOLE, PLAIN_WHOLE)
+ALL = (KIT, PLAIN, WIRED, ON_UVICORN, PLAIN_ON_UVICORN, ON_ASYNCIO, OFF, PLAIN_OFF, WHOLE, PLAIN_WHOLE)
 
 
 def measure() -> Iterator[Result]:
@@ -96,7 +94,7 @@ def measure() -> Iterator[Result]:
         ("the kit over plain FastAPI, without telemetry", OFF, PLAIN_OFF, None),
         ("the kit over plain FastAPI, every trace kept", WHOLE, PLAIN_WHOLE, None),
         ("uvicorn over granian, the kit", ON_UVICORN, KIT, None),
-        ("uvloop over asyncio under granian, the kit", ON_UVLOOP, KIT, None),
+        ("asyncio over uvloop under granian, the kit", ON_ASYNCIO, KIT, None),
         ("telemetry at 1 % over none, the kit", KIT, OFF, None),
         ("telemetry at 100 % over none, the kit", WHOLE, OFF, None),
     ):

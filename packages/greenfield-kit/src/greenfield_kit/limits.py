@@ -9,6 +9,7 @@ handlers shows that compute and never wait.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -57,19 +58,18 @@ class Admission:
 
     def is_overloaded(self) -> bool:
         """Whether a request that comes now is turned away; to be asked once for each."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()  # a loop may tell the time at which its turn began
         if self._in_turn:
             return self._turns.is_full or (
                 now - self._turn_began > self._lag_s and now - self._long_since > self._hiccup_s
             )
         self._in_turn, self._turn_began = True, now
-        loop.call_soon(self._turn_ends)
+        asyncio.get_running_loop().call_soon(self._turn_ends)
         return self._turns.is_full
 
     def _turn_ends(self) -> None:
         self._in_turn = False
-        if asyncio.get_running_loop().time() - self._turn_began <= self._lag_s:
+        if time.monotonic() - self._turn_began <= self._lag_s:
             self._long_since = float("inf")
         elif self._turn_began < self._long_since:
             self._long_since = self._turn_began

@@ -17,6 +17,11 @@ from pathlib import Path
 
 from granian.server.embed import Server
 
+try:
+    from uvloop import run  # asyncio's own loop lets go of the interpreter once more for each request, and waits for it
+except ImportError:
+    from asyncio import run
+
 CONNECTIONS = 2048  # more than the sidecar opens (1024): one that is not accepted waits for others to be closed
 
 
@@ -55,6 +60,6 @@ atexit.register(leave)
 gc.disable()  # importing makes no garbage worth a collection, and collections take a sixth of it
 sys.path[0] = ""
 sys.stdout.reconfigure(line_buffering=True)
-asyncio.run(serve(sys.argv[1], sys.argv[2]))
+run(serve(sys.argv[1], sys.argv[2]))
 ended = True
 '''
