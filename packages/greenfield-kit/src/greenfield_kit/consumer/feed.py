@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ BUSY_S, IDLE_S = 0.05, 0.5  # how long a turn waits for messages: less where som
 SESSION_S: Final = 10
 """A member that is killed is missed after so long."""
 _CLOSE_S: Final = 3.0
+"""For what is not confirmed yet, and once more to leave the group."""
 _WATCH_S: Final = 5.0
 _COMPLAIN_S: Final = 10.0
 
@@ -190,7 +192,15 @@ class Feed:
         self._pause(client, self._held)
         while self._unconfirmed and time.monotonic() < deadline:
             client.poll(0.05)
-        client.close()
+        self._leave(client)
+
+    def _leave(self, client: Client) -> None:
+        """Leaves the group. A broker that does not answer is not waited for, as ``close`` would: it misses us in time."""
+        leaving = threading.Thread(target=client.close, name=f"{self._subscription.name}-leave", daemon=True)
+        leaving.start()
+        leaving.join(_CLOSE_S)
+        if leaving.is_alive():
+            log.warning("left without the broker's answer", extra={"topic": self._subscription.topic})
 
     def _at(self, number: int, offset: int | None = None) -> TopicPartition:
         from confluent_kafka import TopicPartition
