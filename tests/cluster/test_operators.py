@@ -89,8 +89,8 @@ def test_we_open_what_kubeseal_sealed_with_the_keys_of_the_real_controller(
     certificate = tmp_path / "sealing.crt"
     certificate.write_text(sealing_certificate(real_operators))
     program = built(KUBESEAL)[KUBESEAL.name].programs["kubeseal"]
-    label = "labelSelector=sealedsecrets.bitnami.com/sealed-secrets-key"
-    open_ = decrypting([json.dumps(real_operators.get(f"/api/v1/secrets?{label}")).encode()])
+    keys = real_operators.get("/api/v1/secrets", labelSelector="sealedsecrets.bitnami.com/sealed-secrets-key")
+    open_ = decrypting([json.dumps(keys).encode()])
     for scope, kubeseals in (("strict", "strict"), ("namespace", "namespace-wide"), ("cluster", "cluster-wide")):
         sealed = subprocess.run(
             [program, "--cert", str(certificate), "--raw", f"--scope={kubeseals}", "--namespace=here", "--name=it"],

@@ -130,7 +130,7 @@ def test_without_the_right_key_nothing_is_shown(shop: Path, capsys: pytest.Captu
     capsys.readouterr()
     for held, said in (
         (pem(OTHER), "none of the keys opens"),
-        (b"none", "holds no private key"),
+        (b"none", "holds no private key of rsa"),
         (pem(KEY, b"word"), "password"),
     ):
         key.write_bytes(held)

@@ -68,12 +68,10 @@ def _keys(held: bytes) -> Sequence[RSAPrivateKey]:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     found = [load_pem_private_key(pem, None) for pem in _pems(held)]
-    if not found:
-        raise ValueError("it holds no private key")
-    rsa = [key for key in found if isinstance(key, RSAPrivateKey)]
-    if len(rsa) < len(found):
-        raise ValueError("it holds a key that is not RSA, which sealed-secrets never has")
-    return rsa
+    keys = [key for key in found if isinstance(key, RSAPrivateKey)]  # sealed-secrets has no others
+    if not keys:
+        raise ValueError("it holds no private key of RSA")
+    return keys
 
 
 def _pems(held: bytes) -> Iterator[bytes]:
