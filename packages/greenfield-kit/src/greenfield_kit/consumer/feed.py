@@ -195,7 +195,7 @@ class Feed:
         self._leave(client)
 
     def _leave(self, client: Client) -> None:
-        """Leaves the group. A broker that does not answer is not waited for, as ``close`` would: it misses us in time."""
+        """Leaves the group. A broker that does not answer is not waited for, as ``close`` would do."""
         leaving = threading.Thread(target=client.close, name=f"{self._subscription.name}-leave", daemon=True)
         leaving.start()
         leaving.join(_CLOSE_S)
