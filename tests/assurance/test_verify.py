@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from greenfield.assurance.verify import Check, prove, touching
+from greenfield.model.plan import Edge
 from greenfield.model.proof import Observation, Outcome, Proof
 
 
@@ -60,6 +61,14 @@ def test_attempts_run_side_by_side_and_answers_keep_their_order() -> None:
 
 
 def test_one_edge_can_be_picked() -> None:
-    """Only proofs between the two names stay."""
-    other = Proof("other", "edge", "a", "c", "allowed", lambda: Observation("allowed", ""))
-    assert [p.name for p in touching([proof("allowed", "allowed", "kept"), other], "a", "b")] == ["kept"]
+    """What its source may do at its target, and that nobody else gets in there, or where that is kept."""
+    edge = Edge("a", "b", "read", resource="store")
+
+    def tried(source: str, target: str, expected: Outcome) -> Proof:
+        name = f"{source} at {target} is {expected}"
+        return Proof(name, "edge", source, target, expected, lambda: Observation(expected, "seen"))
+
+    kept = [tried("a", "b", "allowed"), tried("a", "b", "refused"), tried("c", "b", "refused")]
+    kept.append(tried("anyone", "store", "refused"))
+    others = [tried("c", "b", "allowed"), tried("a", "c", "allowed"), tried("c", "a", "refused")]
+    assert touching([*kept, *others], edge) == kept

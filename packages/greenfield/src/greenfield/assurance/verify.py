@@ -14,7 +14,7 @@ from typing import Any
 
 from greenfield.errors import ArgumentError
 from greenfield.model.component import Catalogue
-from greenfield.model.plan import Plan, Resource
+from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.proof import Bench, Observation, Outcome, Proof
 
 WORKERS = 8  # attempts wait for the network most of the time
@@ -60,23 +60,32 @@ def _of_resource(resource: Resource, plan: Plan, catalogue: Catalogue, bench: Be
     yield from proofs.refusals(resource, bench)
 
 
-def touching(proofs: Iterable[Proof], source: str, target: str) -> list[Proof]:
-    """Those proofs that try to reach ``target`` as ``source``."""
-    return [proof for proof in proofs if proof.source == source and proof.target == target]
+def touching(proofs: Iterable[Proof], edge: Edge) -> list[Proof]:
+    """Those proofs that try to reach the edge's target as its source, and those that nobody else may reach it.
+
+    What an edge asked for may have let in others, and may hold wherever its target is kept.
+    """
+    places = {edge.target, edge.resource}
+    return [
+        proof
+        for proof in proofs
+        if (proof.source, proof.target) == (edge.source, edge.target)
+        or (proof.expected == "refused" and proof.target in places)
+    ]
 
 
-def edge_named(text: str, plan: Plan) -> tuple[str, str]:
-    """``A:B`` as source and target; both must be names of the plan."""
+def edge_named(text: str, plan: Plan) -> Edge:
+    """``A:B`` as an edge, declared or not, of no access; both must be names of the plan."""
     source, separator, target = text.partition(":")
     if not separator or not source or not target:
         raise ArgumentError(f"{text!r} is no edge", hint="write SERVICE:NAME, such as catalog:products")
-    services = {part.name for resource in plan.resources for part in resource.parts if part.kind == "service"}
-    parts = {part.name for resource in plan.resources for part in resource.parts}
-    if source not in services:
-        raise ArgumentError(f"there is no service {source!r}", hint=f"services are {', '.join(sorted(services))}")
-    if target not in parts:
-        raise ArgumentError(f"nothing is named {target!r}", hint=f"`uses` may name {', '.join(sorted(parts))}")
-    return source, target
+    callers = {resource.name for resource in plan.resources if resource.kind == "service" or resource.calls}
+    owners = {part.name: resource.name for resource in plan.resources for part in resource.parts}
+    if source not in callers:
+        raise ArgumentError(f"there is no service {source!r}", hint=f"services are {', '.join(sorted(callers))}")
+    if target not in owners:
+        raise ArgumentError(f"nothing is named {target!r}", hint=f"`uses` may name {', '.join(sorted(owners))}")
+    return Edge(source, target, access="", resource=owners[target])
 
 
 def prove(proofs: Iterable[Proof], on_check: Callable[[Check], None] = lambda _: None) -> list[Check]:

@@ -20,7 +20,7 @@ _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
 
 @click.command()
 @with_options
-@click.option("--edge", metavar="A:B", help="Only what touches the edge from A to B.")
+@click.option("--edge", metavar="A:B", help="Only what A may do at B, and that nobody else gets in there.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the checks there as JUnit XML, too."
 )
@@ -59,11 +59,11 @@ def _proved(options: Options, status: Mapping[str, Any], edge: str | None) -> li
 
     paths, wanted = paths_of(options), compiled(options, status["scale"])
     _, plan, site = prepared_site(wanted, paths, running=True)
-    pair = proofs.edge_named(edge, plan) if edge else None
+    named = proofs.edge_named(edge, plan) if edge else None
     with workbench(plan, site, paths.pki) as bench:
         listed = proofs.gather(plan, wanted.catalogue, bench)
-        if pair is not None:
-            return proofs.prove(proofs.touching(listed, *pair))
+        if named is not None:
+            return proofs.prove(proofs.touching(listed, named))
         names = {each["pid"]: each["name"] for each in status["processes"] if each["pid"]}
         ports = machine.claimed(plan, wanted.catalogue, site)
         checks = proofs.prove([*listed, *machine.Machine(paths, site, status["run"], names, ports).proofs()])
