@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -12,27 +13,31 @@ from greenfield.model.local import Site
 from greenfield.model.plan import Edge, Member, Resource
 from greenfield.model.proof import Bench, Observation, Outcome, Proof
 from greenfield.programs.envoy import DENIED_HEADER, UPSTREAM_TIME_HEADER
-from greenfield.programs.knock import CLOSED, Address, Answer, asked, connected, first_open
+from greenfield.programs.knock import CLOSED, Address, Answer, asked, first_open
 from greenfield.programs.mesh import SLOTS, inbound, outbound
 
+Request = tuple[str, str]
+"""A method and a path."""
+
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_NOWHERE = "/greenfield-verify"  # a path that no application has
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+_OF_ALL: Request = ("OPTIONS", "/")
+_NOWHERE = "greenfield-verify"  # a path that no application has
 _UNAVAILABLE = frozenset({502, 503, 504})
 
 
 def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
-    """That a call comes through from the caller's sidecar, and, where the service narrows it, nothing else does."""
+    """That all calls that it accepts come through from the caller's sidecar, and the nearest others do not."""
     if edge.access != "call":
         return []
     settings: Settings = resource.settings  # type: ignore[assignment]
     members = bench.plan.resource(edge.source).members
-    method, path = _declared(settings)
-    call = partial(_called, partial(_outbound, bench.site, members, resource.name), resource.name, method, path)
-    found = [Proof(f"{edge.source} may call {resource.name}", "edge", edge.source, resource.name, "allowed", call)]
+    call = partial(_called, partial(_outbound, bench.site, members, resource.name), resource.name)
+    ends, every = (edge.source, resource.name), partial(_every, call, _declared(settings))
+    found = [Proof(f"{edge.source} may call {resource.name}", "edge", *ends, "allowed", every)]
     if outside := _undeclared(settings):
-        attempt = partial(_called, partial(_outbound, bench.site, members, resource.name), resource.name, *outside)
-        name = f"{edge.source} may not ask {' '.join(outside)} of {resource.name}"
-        found.append(Proof(name, "undeclared", edge.source, resource.name, "refused", attempt))
+        name = f"{edge.source} may not ask more of {resource.name}"
+        found.append(Proof(name, "undeclared", *ends, "refused", partial(_any, call, outside)))
     return found
 
 
@@ -41,12 +46,19 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     callers = {edge.source for edge in bench.plan.edges_to(resource.name) if edge.access == "call"}
     others = [service.name for service in bench.plan.of_kind("service") if service.name not in callers]
     parts = [part.name for part in bench.plan.resources if part.kind != "service" and resource.name not in part.calls]
+    asked_for = _declared(resource.settings)  # type: ignore[arg-type]
     found: list[Proof] = []
     for member in resource.members:
-        knock = partial(_knocked, bench.site, member, resource.name)
+        knock = partial(_knocked, bench.site, member, asked_for)
         found += [
-            _refused("plaintext", "plaintext", "anyone", member, partial(knock, None)),
-            _refused("another authority", "authority", "anyone", member, partial(knock, bench.foreign_leaf)),
+            _refused("plaintext", "plaintext", "anyone", member, partial(_heard, bench.site, member, None)),
+            _refused(
+                "another authority",
+                "authority",
+                "anyone",
+                member,
+                partial(_heard, bench.site, member, bench.foreign_leaf),
+            ),
             _refused("an undeclared service", "identity", "stranger", member, partial(knock, bench.stranger_leaf)),
         ]
         found += [
@@ -66,23 +78,36 @@ def _refused(who: str, category: str, source: str, member: Member, attempt: Call
     return Proof(f"{who} at {member.name}", category, source, target, "refused", attempt)
 
 
-def _declared(settings: Settings) -> tuple[str, str]:
-    """A request that the service takes from its callers; one that changes nothing, where there is such a one."""
-    if not settings.requests:
-        return "OPTIONS", "/"
-    method, path = min(settings.requests, key=lambda request: request[0] not in _SAFE)
-    return method, f"{path[:-1]}{_NOWHERE[1:]}" if path.endswith("*") else path
+def _declared(settings: Settings) -> list[Request]:
+    """Requests that the service takes from its callers."""
+    return [(method, _below(path)) for method, path in settings.requests] or [_OF_ALL]
 
 
-def _undeclared(settings: Settings) -> tuple[str, str] | None:
-    """A request that the service does not take; None where it takes all."""
-    if not settings.requests:
-        return None
-    for method in ("GET", "OPTIONS", "DELETE", "PATCH"):
-        taken = [path for declared, path in settings.requests if declared == method]
-        if not any(path == _NOWHERE or (path.endswith("*") and _NOWHERE.startswith(path[:-1])) for path in taken):
-            return method, _NOWHERE
-    return None
+def _undeclared(settings: Settings) -> list[Request]:
+    """The nearest requests that the service does not take: other methods, and other paths; none where it takes all."""
+    near: list[Request] = []
+    for method, path in settings.requests:
+        near += [(other, _below(path)) for other in _METHODS]
+        near += [(method, beside) for beside in _beside(path)]
+    return [request for request in dict.fromkeys(near) if not _taken(request, settings)]
+
+
+def _taken(request: Request, settings: Settings) -> bool:
+    method, path = request
+    taken = [accepted for of, accepted in settings.requests if of == method]
+    return any(path == each or (each.endswith("*") and path.startswith(each[:-1])) for each in taken)
+
+
+def _below(path: str) -> str:
+    """A path of those that an accepted one stands for."""
+    return f"{path[:-1]}{_NOWHERE}" if path.endswith("*") else path
+
+
+def _beside(path: str) -> Iterable[str]:
+    """What is below an accepted path, below the one above it, and so on."""
+    steps = path.rstrip("*").strip("/").split("/")
+    for kept in range(len(steps), -1, -1):
+        yield "/".join(["", *steps[:kept], _NOWHERE])
 
 
 def _outbound(site: Site, members: Iterable[Member], callee: str) -> list[Address]:
@@ -90,24 +115,62 @@ def _outbound(site: Site, members: Iterable[Member], callee: str) -> list[Addres
     return [outbound(site, member.name, slot, callee) for member in members for slot in SLOTS]
 
 
-def _called(doors: Callable[[], list[Address]], service: str, method: str, path: str) -> Observation:
-    connection = first_open(doors(), None)
-    answer = asked(connection, method, path, service, unfinished=method not in _SAFE, headers=_traced())
-    return _judged(answer, f"{method} {path}")
+def _every(call: Callable[[Request], Observation], requests: Iterable[Request]) -> Observation:
+    """The first of the calls that is refused; else the last."""
+    for request in requests:
+        if (met := call(request)).outcome == "refused":
+            break
+    return met
 
 
-def _knocked(site: Site, member: Member, service: str, leaf: Callable[[], Leaf] | None) -> Observation:
-    shown = leaf() if leaf else None
-    nobody: OSError | None = None
-    for slot in SLOTS:
+def _any(call: Callable[[Request], Observation], requests: Iterable[Request]) -> Observation:
+    """The first of the calls that comes through; else the last."""
+    for request in requests:
+        if (met := call(request)).outcome == "allowed":
+            break
+    return met
+
+
+def _called(doors: Callable[[], list[Address]], service: str, request: Request) -> Observation:
+    return _asked(first_open(doors(), None), service, request)
+
+
+def _knocked(site: Site, member: Member, requests: Iterable[Request], leaf: Callable[[], Leaf]) -> Observation:
+    """Whether any of the requests comes through at a sidecar from who shows this leaf."""
+    shown, service = leaf(), member.name.rpartition("-")[0]
+
+    def knock(request: Request) -> Observation:
         try:
-            connection = connected(site.ports[inbound(member.name, slot)], shown)
-            return _judged(asked(connection, "OPTIONS", "/", service, headers=_traced()), "OPTIONS /")
-        except ConnectionRefusedError as exc:
-            nobody = exc
+            return _asked(first_open(_inbound(site, member), shown), service, request)
+        except ConnectionRefusedError:
+            raise
         except CLOSED as exc:
             return Observation("refused", str(exc) or type(exc).__name__)
-    raise nobody or ConnectionRefusedError(member.name)
+
+    return _any(knock, requests)
+
+
+def _heard(site: Site, member: Member, leaf: Callable[[], Leaf] | None) -> Observation:
+    """Whether a sidecar answers at all who shows this leaf, or none in plaintext: no denial may come so late."""
+    try:
+        answer = asked(first_open(_inbound(site, member), leaf() if leaf else None), *_OF_ALL, "localhost")
+    except ConnectionRefusedError:
+        raise
+    except CLOSED as exc:
+        return Observation("refused", str(exc) or type(exc).__name__)
+    return Observation("allowed", f"answered {answer.status if answer else 'nothing'}")
+
+
+def _inbound(site: Site, member: Member) -> list[Address]:
+    """Where a sidecar takes calls, in either slot."""
+    return [site.ports[inbound(member.name, slot)] for slot in SLOTS]
+
+
+def _asked(connection: socket.socket, service: str, request: Request) -> Observation:
+    method, path = request
+    unfinished = method not in _SAFE
+    answer = asked(connection, method, path, service, unfinished=unfinished, headers=_traced())
+    return _judged(answer, f"{method} {path}", unfinished=unfinished)
 
 
 def _traced() -> dict[str, str]:
@@ -115,13 +178,14 @@ def _traced() -> dict[str, str]:
     return {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"}
 
 
-def _judged(answer: Answer | None, request: str) -> Observation:
+def _judged(answer: Answer | None, request: str, *, unfinished: bool) -> Observation:
+    """Envoy tells how long the program took for requests alone that were whole before the answer."""
     if answer is None:
         return Observation("allowed", f"{request} was let through, and broken off before it was whole")
     outcome: Outcome = "allowed"
     told = f"{request} was answered {answer.status}"
     if DENIED_HEADER in answer.headers:
         outcome, told = "refused", f"{request} was denied by the sidecar"
-    elif answer.status in _UNAVAILABLE or UPSTREAM_TIME_HEADER not in answer.headers:
+    elif answer.status in _UNAVAILABLE or not (unfinished or UPSTREAM_TIME_HEADER in answer.headers):
         outcome = "refused"
     return Observation(outcome, told)
