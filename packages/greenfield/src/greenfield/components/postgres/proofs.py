@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from greenfield.components.postgres import CLIENT_PORT, database_name
 from greenfield.components.postgres.roles import ADMINISTRATOR, group
 from greenfield.model.binding import Leaf
-from greenfield.model.plan import Edge, Resource
+from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.proof import Bench, Denial, Observation, Proof
-from greenfield.programs.databases import strongest
+from greenfield.programs.databases import ACCESSES, strongest
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,11 +25,27 @@ _TIMEOUT_S = 10
 _TABLES = 20  # of a database are tried at most
 _OBJECT = '"greenfield proof"'
 
+_OWNED_TABLES = (
+    "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE tableowner = %s ORDER BY 1 LIMIT %s"
+)
+_MAY_BE_MORE = (
+    "SELECT rolname || CASE WHEN powerful THEN ', which has powers over the server' ELSE '' END FROM pg_roles, "
+    "LATERAL (SELECT rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powerful) AS what "
+    "WHERE pg_has_role(session_user, oid, 'MEMBER') AND (rolname::text <> ALL (%s) OR powerful) ORDER BY 1"
+)
+_OPEN_TO_ALL = (
+    "SELECT format('database %I', datname) FROM pg_database WHERE datname = current_database() "
+    "AND has_database_privilege('public', oid, 'CONNECT, TEMPORARY, CREATE') "
+    "UNION ALL SELECT format('schema %I', nspname) FROM pg_namespace WHERE nspname = 'public' "
+    "AND has_schema_privilege('public', oid, 'USAGE, CREATE')"
+)
+
 # How libpq words what the server said before a session was there; it gives no code then.
 _REFUSED = re.compile(
     r"no pg_hba\.conf entry|certificate authentication failed|requires a valid client certificate|SSL error: .* alert|"
-    r"role \".*\" (does not exist|is not permitted to log in)"
+    r"role \".*\" (does not exist|is not permitted to log in)|permission denied for database"
 )
+_ADMITTED = "permission denied for database"  # by the database itself: pg_hba.conf let the session pass
 _NOT_ADMITTED = re.compile(r'no pg_hba\.conf entry for host "[^"]*", user "([^"]*)", database "([^"]*)"')
 _NOT_PERMITTED = re.compile(r"\] ([^@\s]+)@(\S+) ERROR:  permission denied for (.+)$")
 
@@ -87,9 +103,16 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
         expected="allowed",
         attempt=partial(_may, door, edge.access),
     )
-    beyond = _BEYOND[held]
-    more = _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, partial(_attempt, door, beyond))
-    return [works, more] if edge.access == held else [works]
+    if edge.access != held:
+        return [works]
+    only = partial(_attempt, door, _BEYOND[held], _roles(resource, edge.source, bench.plan))
+    others = [service.name for service in bench.plan.of_kind("service") if service.name != edge.source]
+    posing = partial(_entered_by_any, door, bench, others)
+    return [
+        works,
+        _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, only),
+        _refused(f"anybody else as {edge.source} at {edge.target}", "identity", replace(door, user="anyone"), posing),
+    ]
 
 
 def refusals(resource: Resource, bench: Bench) -> list[Proof]:
@@ -100,13 +123,21 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     for index, part in enumerate(part.name for part in resource.parts):
         insider = next((source for source, target in sorted(users) if target == part), "anyone")
         proofs += _at_the_door(_door(resource, bench, part, insider, None), bench)
+        if insider != "anyone":
+            inside = _door(resource, bench, part, insider, bench.service_leaf(insider))
+            proofs.append(
+                _refused(
+                    f"everybody inside {part}", "undeclared", replace(inside, user="anyone"), partial(_public, inside)
+                )
+            )
         for service in services:
             own = _door(resource, bench, part, service, bench.service_leaf(service))
             if (service, part) not in users:
                 proofs.append(_refused(f"{service} at {part}", "undeclared", own, partial(_enter, own)))
             if index == 0:  # who may be the administrator is asked alike for every database
                 master = partial(_enter, replace(own, user=ADMINISTRATOR))
-                proofs.append(_refused(f"{service} as the administrator of {resource.name}", "identity", own, master))
+                name = f"{service} as the administrator of {resource.name}"
+                proofs.append(Proof(name, "identity", service, resource.name, "refused", master))
     return proofs
 
 
@@ -147,8 +178,20 @@ def _enter(door: Door) -> Observation:
         with door.opened() as session:
             session.execute("SELECT 1")
     except psycopg.Error as exc:
+        if _ADMITTED in str(exc):
+            return Observation("allowed", f"pg_hba.conf let {door.user} pass, though the database did not")
         return _unless_refused(exc)
     return Observation("allowed", f"a session as {door.user} began")
+
+
+def _entered_by_any(door: Door, bench: Bench, services: Iterable[str]) -> Observation:
+    """Whether any of the services, or one that is not declared, enters as the door's user."""
+    leaves = {service: bench.service_leaf(service) for service in services}
+    met = Observation("refused", "there is nobody else")
+    for name, leaf in {**leaves, "an undeclared service": bench.stranger_leaf()}.items():
+        if (met := _enter(replace(door, leaf=leaf))).outcome == "allowed":
+            return Observation("allowed", f"{name} entered as {door.user}")
+    return met
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
@@ -174,13 +217,15 @@ def _may(door: Door, access: str) -> Observation:
     return Observation("allowed", f"{access}: {tried}")
 
 
-def _attempt(door: Door, statements: Callable[[list[str]], Iterable[str]]) -> Observation:
-    """Whether any of the statements is allowed, each on its own."""
+def _attempt(door: Door, statements: Callable[[list[str]], Iterable[str]], roles: Collection[str]) -> Observation:
+    """Whether the user may be more than these roles, or any of the statements is allowed, each on its own."""
     import psycopg
 
     refused = ""
     try:
         with door.opened() as session:
+            if more := _rows(session, _MAY_BE_MORE, list(roles)):
+                return Observation("allowed", f"{door.user} may be {'; '.join(more)}")
             for statement in statements(_tables(session, door.database)):
                 try:
                     with session.transaction(force_rollback=True):
@@ -194,13 +239,38 @@ def _attempt(door: Door, statements: Callable[[list[str]], Iterable[str]]) -> Ob
     return Observation("refused", refused)
 
 
+def _public(door: Door) -> Observation:
+    """Whether the database, or the schema that it came with, is open to every role."""
+    import psycopg
+
+    try:
+        with door.opened() as session:
+            found = _rows(session, _OPEN_TO_ALL)
+    except psycopg.Error as exc:
+        return _unless_refused(exc)
+    return Observation("allowed" if found else "refused", f"open to every role: {', '.join(found) or 'nothing'}")
+
+
 def _tables(session: Connection, database: str) -> list[str]:
     """Tables of the database's owners, quoted."""
-    found = session.execute(
-        "SELECT format('%%I.%%I', schemaname, tablename) FROM pg_tables WHERE tableowner = %s ORDER BY 1 LIMIT %s",
-        (group(database, "own"), _TABLES),
-    )
-    return [str(row[0]) for row in found.fetchall()]
+    return _rows(session, _OWNED_TABLES, group(database, "own"), _TABLES)
+
+
+def _rows(session: Connection, query: LiteralString, *values: object) -> list[str]:
+    return [str(row[0]) for row in session.execute(query, values or None).fetchall()]
+
+
+def _roles(resource: Resource, service: str, plan: Plan) -> set[str]:
+    """The roles that a service may be: its own, and for each of its edges the groups up to that of the access."""
+    found = {service}
+    for edge in plan.edges_from(service):
+        if edge.resource == resource.name:
+            found |= {group(database_name(edge.target), access) for access in _up_to(edge.access)}
+    return found
+
+
+def _up_to(access: str) -> tuple[str, ...]:
+    return ACCESSES[: ACCESSES.index(access) + 1]
 
 
 def _statements(access: str, tables: list[str]) -> Iterable[str]:
@@ -259,7 +329,8 @@ def _unless_refused(exc: psycopg.Error) -> Observation:
     """A refusal as an observation; any other failure proves nothing and is raised."""
     import psycopg
 
-    said = str(exc).strip().splitlines()[-1].rpartition(" failed: ")[2]
+    lines = [line for line in str(exc).strip().splitlines() if not line.startswith("DETAIL:")]
+    said = exc.diag.message_primary or lines[-1].rpartition(" failed: ")[2]
     if isinstance(exc, psycopg.errors.InsufficientPrivilege) or _REFUSED.search(str(exc)):
         return Observation("refused", said)
     raise exc
