@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenfield.components.mysql import CLIENT_PORT, database_name
-from greenfield.components.mysql.accounts import ADMINISTRATOR, identifier
+from greenfield.components.mysql.accounts import ADMINISTRATOR, PRIVILEGES, identifier
 from greenfield.model.binding import Leaf
-from greenfield.model.plan import Edge, Resource
+from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.proof import Bench, Observation, Proof
 from greenfield.programs.databases import strongest
 
@@ -26,6 +27,13 @@ _DOES = {
     "own": "ALTER TABLE {} ADD COLUMN proof INT",
 }
 _BEYOND = {"read": _DOES["write"], "write": _DOES["own"], "own": "SELECT 1 FROM mysql.global_priv LIMIT 1"}
+
+Privileges = set[tuple[str, str]]
+"""Privileges and the places where they hold, in the server's words."""
+
+_EVERYTHING, _HAND_ON = "ALL PRIVILEGES", "GRANT OPTION"
+_GRANT = re.compile(r"GRANT (?P<privileges>.+?) ON (?P<place>\S+) TO .*?(?P<handed> WITH GRANT OPTION)?$")
+"""A line of ``SHOW GRANTS``; that of a role has no place."""
 
 # Error numbers of the server: https://mariadb.com/kb/en/mariadb-error-code-reference/
 _NO_SUCH_TABLE = 1146
@@ -63,11 +71,18 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
     """That a service does in a database what its edge says, and cannot do the next stronger thing."""
     held = strongest(each.access for each in bench.plan.edges_from(edge.source) if each.target == edge.target)
     door = _door(resource, bench, edge.target, edge.source, bench.service_leaf(edge.source))
-    name, may = f"{edge.source} may {edge.access} {edge.target}", partial(_attempt, door, _DOES[edge.access])
+    name, may = f"{edge.source} may {edge.access} {edge.target}", partial(_may, door, edge.access)
     works = Proof(name, "edge", edge.source, edge.target, "allowed", may)
-    beyond = partial(_attempt, door, _BEYOND[held])
-    more = _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, beyond)
-    return [works, more] if edge.access == held else [works]
+    if edge.access != held:
+        return [works]
+    only = partial(_may_more, door, held, _declared(resource, edge.source, bench.plan))
+    others = [service.name for service in bench.plan.of_kind("service") if service.name != edge.source]
+    posing = partial(_entered_by_any, door, bench, others)
+    return [
+        works,
+        _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, only),
+        _refused(f"anybody else as {edge.source} at {edge.target}", "identity", replace(door, user="anyone"), posing),
+    ]
 
 
 def refusals(resource: Resource, bench: Bench) -> list[Proof]:
@@ -84,7 +99,8 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
                 found.append(_refused(f"{service} at {part}", "undeclared", own, partial(_attempt, own, _DOES["read"])))
             if index == 0:  # who may be the administrator is asked alike for every database
                 master = partial(_enter, replace(own, user=ADMINISTRATOR))
-                found.append(_refused(f"{service} as the administrator of {resource.name}", "identity", own, master))
+                name = f"{service} as the administrator of {resource.name}"
+                found.append(Proof(name, "identity", service, resource.name, "refused", master))
     return found
 
 
@@ -123,6 +139,69 @@ def _enter(door: Door) -> Observation:
             return Observation("allowed", f"{door.user} entered")
     except pymysql.MySQLError as exc:
         return _judged(exc)
+
+
+def _entered_by_any(door: Door, bench: Bench, services: Iterable[str]) -> Observation:
+    """Whether any of the services, or one that is not declared, enters as the door's user."""
+    leaves = {service: bench.service_leaf(service) for service in services}
+    met = Observation("refused", "there is nobody else")
+    for name, leaf in {**leaves, "an undeclared service": bench.stranger_leaf()}.items():
+        if (met := _enter(replace(door, leaf=leaf))).outcome == "allowed":
+            return Observation("allowed", f"{name} entered as {door.user}")
+    return met
+
+
+def _may(door: Door, access: str) -> Observation:
+    """Tries what an access allows, and asks for the rest of it."""
+    if (met := _attempt(door, _DOES[access])).outcome == "refused":
+        return met
+    wanted = {(privilege, _place(door.part)) for privilege in PRIVILEGES[access]}
+    held = _held(door)
+    if missing := set() if (_EVERYTHING, _place(door.part)) in held else wanted - held:
+        return Observation("refused", f"{_listed(missing)} is missing")
+    return met
+
+
+def _may_more(door: Door, access: str, declared: Privileges) -> Observation:
+    """Tries what the next stronger access allows, and asks whether there is anything besides what is declared."""
+    if (met := _attempt(door, _BEYOND[access])).outcome == "allowed":
+        return met
+    whole = {place for privilege, place in declared if privilege == _EVERYTHING}
+    surplus = {(name, place) for name, place in _held(door) - declared if place not in whole or name == _HAND_ON}
+    return Observation("allowed", _listed(surplus)) if surplus else met
+
+
+def _held(door: Door) -> Privileges:
+    """What the server says that a user was granted; nothing where it does not let the user in to ask."""
+    import pymysql
+
+    try:
+        with door.opened() as session, session.cursor() as cursor:
+            cursor.execute("SHOW GRANTS")
+            matches = [_GRANT.match(row[0]) for row in cursor.fetchall()]
+    except pymysql.MySQLError as exc:
+        _judged(exc)
+        return set()
+    return {
+        (privilege, match["place"])
+        for match in matches
+        if match
+        for privilege in (*match["privileges"].split(", "), *([_HAND_ON] if match["handed"] else ()))
+        if privilege != "USAGE"
+    }
+
+
+def _declared(resource: Resource, service: str, plan: Plan) -> Privileges:
+    edges = [edge for edge in plan.edges_from(service) if edge.resource == resource.name]
+    return {(privilege, _place(edge.target)) for edge in edges for privilege in PRIVILEGES[edge.access]}
+
+
+def _place(part: str) -> str:
+    return f"{identifier(database_name(part))}.*"
+
+
+def _listed(privileges: Privileges) -> str:
+    return ", ".join(f"{privilege} on {place}" for privilege, place in sorted(privileges))
 
 
 def _attempt(door: Door, statement: str) -> Observation:

@@ -27,7 +27,7 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     import pymysql
 
     try:
-        with _connected(input) as administrator:
+        with connect(input) as administrator:
             done = [*_create(administrator, input), *_grant(administrator, input)]
             done += _prune(administrator, input) if input["prune"] else ()
     except pymysql.MySQLError as exc:
@@ -36,7 +36,8 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     return "; ".join(done) if done else "everything was as declared"
 
 
-def _connected(input: Mapping[str, Any]) -> Connection:  # noqa: A002
+def connect(input: Mapping[str, Any]) -> Connection:  # noqa: A002
+    """The administrator's session; what it does is committed at once."""
     import pymysql
 
     tls = input["tls"]
