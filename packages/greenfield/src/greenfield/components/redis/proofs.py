@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import socket
 import ssl
@@ -10,10 +11,12 @@ from functools import partial
 from pathlib import Path
 
 from greenfield.components.redis import CLIENT_PORT
-from greenfield.components.redis.users import prefix
+from greenfield.components.redis.tasks import as_redis_writes, connect, written
+from greenfield.components.redis.users import ACTIVE, DRAFT, prefix, rules_by_service
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
 from greenfield.model.proof import Bench, Observation, Proof
+from greenfield.programs.stores import administrator
 
 _TIMEOUT_S = 10.0
 _REFUSALS = ("NOAUTH", "NOPERM", "WRONGPASS")
@@ -22,7 +25,7 @@ Command = tuple[str, ...]
 
 
 def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
-    """That a service may do what its edge says, and with its own password nothing beyond all its edges."""
+    """That a service may do what its edge says, with its own password alone, and nothing beyond all its edges."""
     held = [each.access for each in bench.plan.edges_from(edge.source) if each.target == edge.target]
     password = Path(bench.site.secret_file(f"{resource.name}.{edge.source}"))
     session = partial(_session, resource, bench, edge.source, password)
@@ -34,14 +37,18 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
         "allowed",
         partial(_all_allowed, session, _within(edge)),
     )
+    if edge.access != held[0]:
+        return [works]
     more = Proof(
         f"{edge.source} may only {' and '.join(held)} {edge.target}",
         "undeclared",
         *target,
         "refused",
-        partial(_any_allowed, session, _beyond(edge.source, held)),
+        partial(_any_more, resource, bench, edge.source, partial(_any_allowed, session, _beyond(edge.source, held))),
     )
-    return [works, more] if edge.access == held[0] else [works]
+    name = f"anybody else as {edge.source} at {edge.target}"
+    posing = partial(_posing, resource, bench, edge.source)
+    return [works, more, Proof(name, "identity", "anyone", edge.target, "refused", posing)]
 
 
 def refusals(resource: Resource, bench: Bench) -> list[Proof]:
@@ -77,7 +84,9 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
 
 def _within(edge: Edge) -> list[Command]:
     mine = f"{prefix(edge.source)}{_nothing()}"
-    return [("GET", mine), ("DEL", mine)] if edge.access == "write" else [("GET", mine), ("GET", _nothing())]
+    if edge.access == "read":
+        return [("GET", mine), ("GET", _nothing())]
+    return [("GET", mine), ("DEL", mine), ("SET", mine, "", "XX"), ("PUBLISH", mine, ""), ("EVAL", "return 1", "0")]
 
 
 def _beyond(service: str, held: Collection[str]) -> list[Command]:
@@ -104,7 +113,9 @@ def _session(
 ) -> dict[Command, str]:
     """What the server answers to each command of a service that entered as it should."""
     from redis import Redis
-    from redis.exceptions import ResponseError
+    from redis.backoff import NoBackoff
+    from redis.exceptions import AuthenticationError, ResponseError
+    from redis.retry import Retry
 
     host, port = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
     leaf = bench.service_leaf(service)
@@ -120,10 +131,13 @@ def _session(
         ssl_keyfile=leaf.key,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),  # a refusal stays one
     ) as client:
         for command in commands:
             try:
                 client.execute_command(*command)
+            except AuthenticationError as exc:
+                return {command: str(exc)}
             except ResponseError as exc:
                 answers[command] = str(exc)
             else:
@@ -143,6 +157,35 @@ def _any_allowed(session: Callable[[list[Command]], dict[Command, str]], command
         if not refusal:
             return Observation("allowed", " ".join(command))
     return Observation("refused", ", ".join(" ".join(command[:1]) for command in commands))
+
+
+def _any_more(resource: Resource, bench: Bench, service: str, tried: Callable[[], Observation]) -> Observation:
+    """What was tried, and where all of that is refused whether the server keeps any other rules than those declared.
+
+    Who is no administrator may not ask, so an administrator does.
+    """
+    if (met := tried()).outcome == "allowed":
+        return met
+    grants = [(edge.source, edge.access) for edge in bench.plan.edges_to(resource.name)]
+    secret = Path(bench.site.secret_file(f"{resource.name}.{service}")).read_text().strip()
+    wanted = [*ACTIVE, f"#{hashlib.sha256(secret.encode()).hexdigest()}", *rules_by_service(grants)[service]]
+    host, port = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
+    leaf, password = bench.site.leaves[administrator(resource)], Path(bench.site.secret_file(administrator(resource)))
+    tls = {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
+    with connect({"server": {"host": host, "port": port}, "tls": tls}, password.read_text().strip()) as session:
+        kept = set(written(session, service).split())
+        declared = set(as_redis_writes(session, wanted, f"{DRAFT}:{service}").split())
+    if kept == declared:
+        return met
+    told = [f"{rule} is there" for rule in kept - declared] + [f"{rule} is not" for rule in declared - kept]
+    # A password is told by its digest, and that is nobody's business.
+    return Observation("allowed", "other rules than declared: " + ", ".join(sorted(x for x in told if x[0] != "#")))
+
+
+def _posing(resource: Resource, bench: Bench, service: str) -> Observation:
+    """Whether a password that nobody was given makes an undeclared service this one."""
+    at = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
+    return _knock(*at, bench.stranger_leaf(), [("AUTH", service, secrets.token_urlsafe(24)), ("PING",)])
 
 
 def _knock(host: str, port: int, leaf: Leaf | None, commands: list[Command]) -> Observation:

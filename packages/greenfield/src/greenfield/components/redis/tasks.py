@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from greenfield.components.redis.users import ACTIVE, ADMINISTRATOR, DRAFT
@@ -62,7 +62,7 @@ def _reconcile(administrator: Redis, wanted: Mapping[str, Any], secret: Callable
         if name not in present:
             _acl(administrator, "SETUSER", name, "reset", *rules)
             yield f"added user {name}"
-        elif _written(administrator, name) != _as_redis_writes(administrator, rules):
+        elif written(administrator, name) != as_redis_writes(administrator, rules, DRAFT):
             if wanted["prune"]:
                 _acl(administrator, "SETUSER", name, "reset", *rules)
                 yield f"set the rules of user {name}"
@@ -75,20 +75,23 @@ def _reconcile(administrator: Redis, wanted: Mapping[str, Any], secret: Callable
         yield f"removed user{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
 
 
-def _written(administrator: Redis, name: str) -> str:
-    """A user's rules as Redis writes them, without the name."""
+def written(administrator: Redis, name: str) -> str:
+    """A user's rules as Redis writes them, without the name; empty where there is no such user."""
     start = f"user {name} "
     lines: list[str] = _acl(administrator, "LIST")
-    return next(line.removeprefix(start) for line in lines if line.startswith(start))
+    return next((line.removeprefix(start) for line in lines if line.startswith(start)), "")
 
 
-def _as_redis_writes(administrator: Redis, rules: list[str]) -> str:
-    """How Redis would write these rules: it sorts, merges and expands them, each version in its own way."""
-    _acl(administrator, "SETUSER", DRAFT, "reset", *rules)
+def as_redis_writes(administrator: Redis, rules: Iterable[str], draft: str) -> str:
+    """How Redis would write these rules: it sorts, merges and expands them, each version in its own way.
+
+    ``draft`` is the name of a user that nobody else makes meanwhile; it is gone afterwards.
+    """
+    _acl(administrator, "SETUSER", draft, "reset", *rules)
     try:
-        return _written(administrator, DRAFT)
+        return written(administrator, draft)
     finally:
-        _acl(administrator, "DELUSER", DRAFT)
+        _acl(administrator, "DELUSER", draft)
 
 
 def _acl(administrator: Redis, *words: str) -> Any:
