@@ -6,18 +6,24 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
 from greenfield.components.kafka import CLIENT_PORT, dead_letters
 from greenfield.components.kafka.local import ANSWER, QUESTION
-from greenfield.components.kafka.roles import dead_letter_operations, group_operations, topic_operations
-from greenfield.components.kafka.tasks import connect
+from greenfield.components.kafka.roles import (
+    dead_letter_operations,
+    group_operations,
+    permissions,
+    topic_operations,
+)
+from greenfield.components.kafka.tasks import bindings, connect
 from greenfield.components.kafka.topics import consumed
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
 from greenfield.model.proof import Bench, Denial, Observation, Proof
+from greenfield.programs.stores import administrator
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaException
@@ -56,7 +62,14 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
 
 def refusals(resource: Resource, bench: Bench) -> list[Proof]:
     """That no listener answers in plaintext or to another authority, and no topic to whom no edge leads there."""
-    return [*_at_the_door(resource, bench), *_without_an_edge(resource, bench), *_at_dead_letters(resource, bench)]
+    return [
+        *_at_the_door(resource, bench),
+        *_without_an_edge(resource, bench),
+        *_at_dead_letters(resource, bench),
+        _refused(
+            "what no edge asks for", "undeclared", "anyone", resource.name, partial(_other_rules, resource, bench)
+        ),
+    ]
 
 
 def denial(line: str) -> Denial | None:
@@ -153,13 +166,29 @@ def _of_dead_letters(servers: str, leaf: Leaf, edge: Edge) -> list[Proof]:
 def _at_dead_letters(resource: Resource, bench: Bench) -> Iterable[Proof]:
     """That nobody reaches another's, asked of all of them at once: they are as many as there are consumers."""
     owners = {dead_letters(topic, service): service for service, topic in consumed(resource, bench.plan)}
-    services = [service.name for service in bench.plan.of_kind("service")]
-    asking: dict[str, Callable[[], Leaf]] = {name: partial(bench.service_leaf, name) for name in services}
-    for service, leaf in {**asking, "stranger": bench.stranger_leaf}.items():
+    for service, leaf in _everybody(bench).items():
         if others := [letters for letters, owner in owners.items() if owner != service]:
             attempt = partial(_reaches_any, _servers(resource, bench), leaf, others)
             category = "identity" if service == "stranger" else "undeclared"
             yield _refused(f"{service} at the dead letters of others", category, service, resource.name, attempt)
+
+
+def _everybody(bench: Bench) -> Mapping[str, Callable[[], Leaf]]:
+    """Every service with its leaf, and one that is not declared."""
+    services = [service.name for service in bench.plan.of_kind("service")]
+    return {**{name: partial(bench.service_leaf, name) for name in services}, "stranger": bench.stranger_leaf}
+
+
+def _other_rules(resource: Resource, bench: Bench) -> Observation:
+    """Whether the broker keeps rules that no edge asked for, of anybody on anything: groups, transactions, the cluster.
+
+    Who may do something to the cluster may not even ask what, so an administrator does.
+    """
+    declared = permissions((edge.source, edge.target, edge.access) for edge in bench.plan.edges_to(resource.name))
+    client = _client(_servers(resource, bench), bench.site.leaves[administrator(resource)])
+    surplus = [binding for binding, permission in bindings(client).items() if permission not in declared]
+    told = [f"{each.principal} may {each.operation.name} {each.restype.name} {each.name}".lower() for each in surplus]
+    return Observation("allowed" if surplus else "refused", ", ".join(sorted(told)) or "there is none")
 
 
 def _reaches_any(servers: str, leaf: Callable[[], Leaf], topics: Iterable[str]) -> Observation:

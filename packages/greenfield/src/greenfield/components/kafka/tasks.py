@@ -124,7 +124,7 @@ def _configure(admin: AdminClient, topics: Mapping[str, _Topic]) -> dict[str, st
 
 def _reconcile_grants(admin: AdminClient, wanted: Mapping[str, Any]) -> Iterable[str]:
     declared = permissions((service, topic, access) for service, topic, access in wanted["grants"])
-    present = _bindings(admin)
+    present = bindings(admin)
     known = {permission for permission in present.values() if permission is not None}
     missing = declared - known
     if missing:
@@ -145,7 +145,7 @@ def _wait_until_enforced(admin: AdminClient, declared: frozenset[Permission], ex
     """
     deadline = time.monotonic() + _REQUEST_S
     while True:
-        enforced = set(_bindings(admin).values())
+        enforced = set(bindings(admin).values())
         if enforced == declared if exactly else enforced >= declared:
             return
         if time.monotonic() > deadline:
@@ -153,7 +153,7 @@ def _wait_until_enforced(admin: AdminClient, declared: frozenset[Permission], ex
         time.sleep(0.02)
 
 
-def _bindings(admin: AdminClient) -> dict[AclBinding, Permission | None]:
+def bindings(admin: AdminClient) -> dict[AclBinding, Permission | None]:
     """Every rule of the broker's; None for one that this tool would not write."""
     from confluent_kafka.admin import (
         AclBindingFilter,
