@@ -33,7 +33,7 @@ _BEYOND = {"read": _DOES["write"], "write": _DOES["own"], "own": _DOES["read"]}
 
 # Numbers of errors: https://www.mongodb.com/docs/manual/reference/error-codes
 _REFUSED = frozenset({13, 18})
-_NOT_THERE = frozenset({26, 27})
+_NOT_THERE = frozenset({26, 27, 59})  # a namespace, an index, and with the stand-in a command of another's database
 
 _HUNG_UP = re.compile(r"connection closed|EOF occurred|\[SSL: |reset by peer|Broken pipe")  # in the words of the driver
 _DENIED = re.compile(r"^denied\|CN=([^,|]+),OU=\w+,O=[^|]*\|([^|]+)\|(\w+)$")
