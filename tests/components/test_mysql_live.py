@@ -13,6 +13,7 @@ from sqlalchemy import text
 from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mysql
+from greenfield.components.mysql.tasks import connect
 from greenfield_kit import connections
 from support import loops
 from support.platform import kill, wait_for
@@ -66,6 +67,21 @@ def test_every_proof_holds_and_leaves_no_trace(stores: Stores) -> None:
         assert [check for check in checks if not check.ok] == []
         assert {(c.source, c.target) for c in checks if c.expected == "allowed"} >= {("keeper", "invoices")}
         assert ran(session, "SHOW TABLES") == before
+
+
+def test_a_privilege_that_no_edge_asks_for_is_found(stores: Stores) -> None:
+    """Whatever it is, if the server alone tells of it; and no more once it is gone."""
+    leaf = stores.site.leaves["bills-admin"]
+    host, port = stores.site.ports["bills-0/client"]
+    tls = {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
+    with connect({"server": {"host": host, "port": port}, "tls": tls}) as session:
+        for privilege, place in (("TRIGGER", "`invoices`.*"), ("PROCESS", "*.*")):
+            ran(session, f"GRANT {privilege} ON {place} TO reader")
+            failed = [check for check in prove(stores.proofs()) if not check.ok]
+            ran(session, f"REVOKE {privilege} ON {place} FROM reader")
+            assert {check.source for check in failed} == {"reader"}
+            assert f"allowed: {privilege} on {place}" in {check.observed for check in failed}
+    assert [check for check in prove(stores.proofs()) if not check.ok] == []
 
 
 def test_the_kit_enters_by_the_wiring_alone(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
