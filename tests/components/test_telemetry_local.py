@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +14,12 @@ import pytest
 from contracts.hand_made import catalogue_of, plan_of, site_of
 from greenfield.assurance.verify import prove
 from greenfield.components.collector import COMPONENT as COLLECTOR
+from greenfield.components.collector.tasks import admit
 from greenfield.components.jaeger import COMPONENT as JAEGER
 from greenfield.components.prometheus import COMPONENT as PROMETHEUS
 from greenfield.model.content import plain
-from greenfield.model.local import Awaited, Process, Reconcile, Site, Task, ToolClaim
-from greenfield.model.plan import Plan
+from greenfield.model.local import Awaited, LeafClaim, Process, Reconcile, Site, Task, ToolClaim
+from greenfield.model.plan import Plan, service_identity
 from greenfield.model.proof import Proof
 from greenfield.programs.telemetry import (
     BUILDING,
@@ -28,6 +31,7 @@ from greenfield.programs.telemetry import (
     metrics_ports,
     resource_names,
 )
+from greenfield.targets.local.pki import VALIDITY, Pki
 
 CATALOGUE = catalogue_of(COLLECTOR, JAEGER, PROMETHEUS)
 AWAITED = Awaited(path="/tools/jaeger/jaeger", lock="/site/tools.lock", log="tools")
@@ -148,17 +152,34 @@ def test_retention_is_as_declared() -> None:
 def test_exactly_what_is_declared_may_send() -> None:
     """Each sender's own certificate is admitted, and is admitted anew when it was renewed."""
     plan = planned()
-    site = site_of(plan, CATALOGUE)
-    renewed = {**site.leaves, "catalog": dataclasses.replace(site.leaves["catalog"], issue="another")}
+    task = nodes(plan, site_of(plan, CATALOGUE))["collector-admit"]
+    assert isinstance(task, Task)
+    assert isinstance(task.action, Reconcile)
+    assert set(task.action.input["senders"]) == {"catalog", "web-shop", "collector"}
+    assert {held.leaf for held in task.leaves} == {"catalog", "web-shop", "collector"}
 
-    def senders(where: Site) -> Any:
-        task = nodes(plan, where)["collector-admit"]
-        assert isinstance(task, Task)
-        assert isinstance(task.action, Reconcile)
-        return task.action.input["senders"]
 
-    assert set(senders(site)) == {"catalog", "web-shop", "collector"}
-    assert senders(site) != senders(dataclasses.replace(site, leaves=renewed))
+def test_a_renewed_certificate_is_admitted_beside_the_old_one_until_that_expires(tmp_path: Path) -> None:
+    """A sender may hold the old one in its memory. One who is no sender any more is not admitted by any."""
+    now = dt.datetime.now(dt.UTC)
+    pki = Pki(tmp_path / "pki", "shop")
+    claims = [LeafClaim(name, name, service_identity("shop", name), unit="service") for name in ("catalog", "billing")]
+    into = tmp_path / "admitted.crt"
+
+    def admitted(moment: dt.datetime, senders: list[LeafClaim]) -> list[bytes]:
+        leaves = pki.leaves(claims, moment)
+        named = {claim.name: [leaves[claim.name].certificate, claim.identity] for claim in senders}
+        admit({"authority": pki.authorities()["services"], "senders": named, "into": str(into)}, lambda _: "")
+        shown = [Path(leaves[claim.name].certificate).read_bytes() for claim in claims]
+        assert all(each in into.read_bytes() for each, claim in zip(shown, claims, strict=True) if claim in senders)
+        return shown
+
+    expired = admitted(now - VALIDITY * 1.1, claims)
+    old = admitted(now - VALIDITY * 0.6, claims)
+    admitted(now, claims)
+    assert [each in into.read_bytes() for each in (*expired, *old)] == [False, False, True, True]
+    admitted(now, claims[:1])
+    assert [each in into.read_bytes() for each in old] == [True, False]
 
 
 def test_nobody_waits_for_what_must_be_built() -> None:

@@ -18,6 +18,7 @@ PACKAGES = Path(__file__).parents[2] / "packages"
 WALL = {"time.time", "time.time_ns", "dt.datetime.now", "datetime.now", "dt.date.today", "date.today"}
 """What reads the clock on the wall."""
 BY_THE_WALL = {
+    "greenfield/components/collector/tasks.py": "a former certificate is admitted until it expires",
     "greenfield/targets/kubernetes/live/access.py": "a person's certificate may have ended",
     "greenfield/targets/kubernetes/live/api.py": "how far this machine's clock is from the server's, which decides",
     "greenfield/targets/local/pki.py": "a certificate says from when and until when it holds",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import os
 import socket
 import ssl
@@ -22,7 +23,7 @@ from greenfield.errors import ClaimError
 from greenfield.model.binding import Leaf
 from greenfield.model.local import LeafClaim
 from greenfield.model.plan import platform_identity, service_identity
-from greenfield.targets.local.pki import VALIDITY, Pki
+from greenfield.targets.local.pki import VALIDITY, Pki, due_at
 from support.clock import Clock
 
 CATALOG = LeafClaim("catalog", "catalog", service_identity("shop", "catalog"), unit="service")
@@ -31,6 +32,7 @@ INTERNAL = LeafClaim(
     "store-internal", "store-internal", platform_identity("shop", "store-internal"), authority="platform"
 )
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+SECOND = dt.timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -154,11 +156,56 @@ def test_no_authority_key_stands_beside_a_leaf(pki: Pki) -> None:
     assert holders == {"services-ca.pem", "platform-ca.pem"}
 
 
-def test_a_leaf_is_kept_until_half_of_its_life(pki: Pki) -> None:
-    """The same files before, others after; both halves of what it promised."""
+def test_a_leaf_is_kept_until_it_is_due(pki: Pki) -> None:
+    """The same files before, others after."""
     first = Path(pki.leaves([CATALOG], NOW)["catalog"].key).read_bytes()
-    assert Path(pki.leaves([CATALOG], NOW + VALIDITY * 0.49)["catalog"].key).read_bytes() == first
-    assert Path(pki.leaves([CATALOG], NOW + VALIDITY * 0.51)["catalog"].key).read_bytes() != first
+    due = due_at("catalog", NOW, NOW + VALIDITY)
+    assert Path(pki.leaves([CATALOG], due - SECOND)["catalog"].key).read_bytes() == first
+    assert Path(pki.leaves([CATALOG], due)["catalog"].key).read_bytes() != first
+
+
+def test_a_leaf_that_is_due_soon_is_made_anew_with_others(pki: Pki) -> None:
+    """As far ahead as is asked, and from now on all the same."""
+    first = Path(pki.leaves([CATALOG], NOW)["catalog"].key).read_bytes()
+    moment = due_at("catalog", NOW, NOW + VALIDITY) - 2 * SECOND
+    assert Path(pki.leaves([CATALOG], moment, ahead=SECOND)["catalog"].key).read_bytes() == first
+    later = pki.leaves([CATALOG], moment, ahead=2 * SECOND)["catalog"]
+    assert Path(later.key).read_bytes() != first
+    assert certificate(later).not_valid_after_utc == (moment + VALIDITY).replace(microsecond=0)
+
+
+def test_leaves_are_due_by_half_of_their_life_each_at_its_own_moment() -> None:
+    """Between three eighths and a half, spread over all of that."""
+    found = [(due_at(f"service-{i}", NOW, NOW + VALIDITY) - NOW) / VALIDITY for i in range(200)]
+    assert all(3 / 8 <= share < 1 / 2 for share in found)
+    assert max(found) - min(found) > 0.1
+
+
+def test_the_first_that_is_due_tells_how_long_there_is_to_wait(pki: Pki) -> None:
+    """In seconds; without leaves for ever; for one that is not there, or does not hold yet, not at all."""
+    claims = [CATALOG, STORE]
+    pki.leaves(claims, NOW)
+    first = min(due_at(claim.name, NOW, NOW + VALIDITY) for claim in claims)
+    assert pki.seconds_left(claims, NOW) == pytest.approx((first - NOW).total_seconds())
+    assert pki.seconds_left([], NOW) == math.inf
+    assert pki.seconds_left([INTERNAL], NOW) == 0
+    assert pki.seconds_left(claims, NOW - dt.timedelta(days=7)) == 0
+
+
+def test_a_leaf_that_would_hold_longer_than_asked_is_made_anew(pki: Pki) -> None:
+    """A shorter life is meant at once, not when the long one is over."""
+    first = Path(pki.leaves([CATALOG], NOW)["catalog"].key).read_bytes()
+    short = Pki(pki.folder, "shop", VALIDITY / 2)
+    assert Path(short.leaves([CATALOG], NOW)["catalog"].key).read_bytes() != first
+
+
+def test_a_renewed_leaf_is_another_issue_of_the_same_paths(pki: Pki) -> None:
+    """What changes is where the link leads."""
+    before, first = pki.leaves([CATALOG], NOW), pki.issues([CATALOG, STORE])
+    after, second = pki.leaves([CATALOG], NOW + VALIDITY), pki.issues([CATALOG, STORE])
+    assert before == after
+    assert first.keys() == second.keys() == {"catalog"}
+    assert first != second
 
 
 def test_another_claim_under_the_same_name_renews(pki: Pki) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import os
 import sys
@@ -16,16 +17,17 @@ from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options
 from greenfield.cli.output import say
 from greenfield.cli.reading import read_declaration, require_workable
-from greenfield.errors import StateError
+from greenfield.errors import ArgumentError, StateError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.local import Graph, Site
 from greenfield.model.plan import Plan
-from greenfield.model.quantity import Range
+from greenfield.model.quantity import Range, seconds
 from greenfield.plan.compile import compile_plan
 from greenfield.targets.local import graph as graphs
 from greenfield.targets.local import spawn
 from greenfield.targets.local.paths import StatePaths, make_folders
+from greenfield.targets.local.pki import VALIDITY
 from greenfield.targets.local.site import Host, fulfil, runnable
 from greenfield.targets.local.state import Mark, load
 
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 """The environment that runs here where none is asked for, if the file has it."""
+
+LEAF_LIFE = "GREENFIELD_LEAF_LIFE"
+"""A variable for tests: how long certificates hold, such as ``40s``: longer than the platform takes to start."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,18 @@ def _host(declaration: Declaration, paths: StatePaths, *, new_ports: bool) -> Ho
         is_ours=lambda pid: descends_from(pid, state.guardian),
         new_ports=new_ports,
         begin=lambda tools: begin(cache, declaration, paths, tools),
+        leaf_life=_leaf_life(os.environ),
     )
+
+
+def _leaf_life(environment: Mapping[str, str]) -> dt.timedelta:
+    """How long certificates issued now hold; ArgumentError for what is no duration."""
+    if not (said := environment.get(LEAF_LIFE, "")):
+        return VALIDITY
+    try:
+        return dt.timedelta(seconds=seconds(said))
+    except ValueError as exc:
+        raise ArgumentError(f"{LEAF_LIFE}: {exc}") from exc
 
 
 def _obtain(cache: Path, tools: Iterable[Tool]) -> Mapping[str, Installation]:
@@ -143,7 +159,7 @@ def locked(paths: StatePaths) -> Iterator[bool]:
     """
     make_folders(paths)
     try:
-        descriptor = os.open(paths.home / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(paths.changing, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as exc:
         raise StateError(f"{paths.home} cannot be written: {exc.strerror}.", hint="make it writable for you") from exc
     waited = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from greenfield.model.content import Content, Secret
@@ -29,16 +29,12 @@ def joined(one: Binding, other: Binding) -> Binding:
 
 @dataclass(frozen=True)
 class Leaf:
-    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file; empty: none does.
-
-    ``issue`` is another whenever the certificate is; the paths stay.
-    """
+    """Paths of a certificate as its user sees them. ``pem`` holds key and certificate in one file; empty: none does."""
 
     ca: str
     certificate: str
     key: str
     pem: str
-    issue: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

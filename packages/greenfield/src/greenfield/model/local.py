@@ -101,7 +101,8 @@ class Site:
     Unix sockets, ``logs`` holds one file for each process, ``cache`` is shared by all platforms of this user. Names
     are those of the claims. Every path is absolute. ``bindings`` are keyed by service and used name. ``caller`` is
     PATH, HOME, LANG, TZ of the `up` that started it. ``tools`` holds late ones as they will be; ``late`` tells which of
-    them are not there yet. ``versions`` are those of secrets that were ever rotated.
+    them are not there yet. ``versions`` are those of secrets that were ever rotated. ``leaf_life_s``: how long a leaf
+    that is issued now holds.
     """
 
     root: str
@@ -121,6 +122,7 @@ class Site:
     bindings: Mapping[tuple[str, str], Binding] = field(default_factory=dict)
     caller: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+    leaf_life_s: float = 86400.0
 
     def endpoint(self, name: str) -> str:
         """A claimed port as ``host:port``."""
@@ -151,6 +153,18 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     content: Content
     on_change: OnChange = "restart"
     mode: int = 0o600
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed leaf, stated by who does not notice that it was issued anew.
+
+    ``on_change``: what a process asks for then; a task runs again in any case. ``issue`` is another whenever the leaf
+    is; the engine fills it in.
+    """
+
+    leaf: str
+    on_change: Literal["restart", "reload"] = "restart"
+    issue: str = ""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -231,6 +245,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     ``environment`` is all the program gets. ``drain_s``: how long it may still be called after it left its endpoints
     files. ``refuses_root``: for a caller who is root it runs as another id in a user namespace of its own.
     ``awaits``: until that is there it cannot start, and neither `up` nor who comes after it waits for it.
+    ``leaves``: those that it reads only when it starts, or when it is told to.
     ``note``: which program this is, for people, where its kind alone does not tell.
     ``patched``: the patches that changed it, for people, should it fail.
     """
@@ -248,6 +263,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     slot: int = 0
     turnover: Literal["restart", "surge", "stop-first"] = "restart"
     files: tuple[File, ...] = ()
+    leaves: tuple[Held, ...] = ()
     endpoints: tuple[EndpointsFile, ...] = ()
     directories: tuple[str, ...] = ()
     clear: tuple[str, ...] = ()
@@ -289,26 +305,30 @@ class Reconcile(msgspec.Struct, frozen=True, kw_only=True, tag="reconcile"):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """Something made so, once for each ``input``: not run while nothing in it changed since it last succeeded.
+    """Something made so, once: not run again while neither its input nor a leaf in ``leaves`` is another.
 
     ``when``: ``needed`` in its place in the graph, before what is ``after`` it; ``settled`` once everything else has
-    become what it should be, for what is taken away (grants go after the service that had them stopped).
+    become what it should be, for what is taken away (grants go after the service that had them stopped); ``renewed``
+    to tell the process that it is ``after`` of another leaf: nobody waits for it, and it is left out where that process
+    has just begun.
     """
 
     name: str
     resource: str
     action: Command | Reconcile
     after: tuple[str, ...] = ()
-    when: Literal["needed", "settled"] = "needed"
+    when: Literal["needed", "settled", "renewed"] = "needed"
     timeout_s: float = 60.0
     files: tuple[File, ...] = ()
+    leaves: tuple[Held, ...] = ()
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
     """All that should be true here: what `up` hands to the supervisor.
 
     ``urls`` are those a browser opens. ``secrets`` is the folder of the secrets. ``remember`` is what the claims
-    chose (ports by name), kept in the state for the next `up`.
+    chose (ports by name), kept in the state for the next `up`. ``leaves`` are renewed while it runs; one that is issued
+    then holds for ``leaf_life_s``.
     """
 
     name: str
@@ -320,6 +340,8 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     secrets: str
     remember: Mapping[str, tuple[str, int]]
     scale: Mapping[str, int] = {}
+    leaves: tuple[LeafClaim, ...] = ()
+    leaf_life_s: float = 86400.0
 
 
 def zone_host(zones: tuple[str, ...], zone: str) -> str:

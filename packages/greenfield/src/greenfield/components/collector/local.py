@@ -14,6 +14,7 @@ from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
     ExchangeProbe,
+    Held,
     LeafClaim,
     PortClaim,
     Process,
@@ -72,14 +73,15 @@ def _admitted(resource: Resource, site: Site) -> str:
 
 def _admission(resource: Resource, plan: Plan, site: Site) -> Task:
     """Nobody but what the declaration names: not whoever else has a certificate of the services' authority."""
-    senders = {each.name: site.leaves[each.name] for each in plan.resources if each.name in site.leaves}
+    senders = {each.name: each.identity for each in plan.resources if each.name in site.leaves}
     wanted = {
         "authority": site.authorities["services"],
-        "senders": {name: [leaf.certificate, leaf.issue] for name, leaf in sorted(senders.items())},
+        "senders": {name: [site.leaves[name].certificate, identity] for name, identity in sorted(senders.items())},
         "into": _admitted(resource, site),
     }
     action = Reconcile(function=f"{__package__}.tasks:admit", input=wanted)
-    return Task(name=f"{resource.name}-admit", resource=resource.name, action=action)
+    leaves = tuple(Held(leaf=name) for name in sorted(senders))
+    return Task(name=f"{resource.name}-admit", resource=resource.name, action=action, leaves=leaves)
 
 
 def _process(resource: Resource, member: Member, plan: Plan, site: Site, admission: str) -> Process:

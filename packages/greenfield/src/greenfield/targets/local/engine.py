@@ -64,16 +64,11 @@ class Engine:
             begun = asyncio.get_running_loop().time()
             self._cancel_jobs()
             wanted = index(graph)
-            layers(
-                {
-                    name: wanted.dependencies(wanted.process(name, 0)) & wanted.variants.keys()
-                    for name in wanted.variants
-                }
-            )
+            layers({name: wanted.dependencies(wanted.process(name, 0)) for name in wanted.variants})
             steps = decide({name: member.process for name, member in self._current().items()}, wanted)
             self.wanted = wanted
             self._prepare(graph)
-            self.nodes = Nodes([*wanted.variants, *(t.name for t in graph.tasks if t.when == "needed")])
+            self.nodes = Nodes([*wanted.variants, *(t.name for t in graph.tasks if t.when != "settled")])
             self._launch(steps, wanted)
             await self.nodes.settle(self._dependencies)
             failures = dict(self.nodes.failures())
@@ -104,6 +99,12 @@ class Engine:
                     failures.append((unit, exc))
             seconds = asyncio.get_running_loop().time() - begun
             return Outcome({"replace": tuple(sorted(set(units)))}, tuple(failures), seconds=seconds)
+
+    async def once(self, task: Task) -> str:
+        """Runs a task that stands in no graph; what it says of what it did."""
+        self._running_graph()
+        assert self._tasks is not None
+        return await self._tasks.run(task)
 
     async def stop(self) -> None:
         """Ends everything in reverse order; ``hurry`` shortens every grace."""
@@ -159,9 +160,10 @@ class Engine:
         replaced = {name for unit in steps.replace for name in wanted.units[unit]}
         for name in wanted.variants.keys() - replaced:
             self._job(self._bring(name, steps, wanted))
+        begun = steps.start | replaced
         for task in wanted.graph.tasks:
-            if task.when == "needed":
-                self._job(self._bring_task(task))
+            if task.when != "settled":
+                self._job(self._bring_task(task, begun))
 
     async def _bring(self, name: str, steps: Steps, wanted: Wanted) -> None:
         """A process that is new, or stays: reached when it is ready."""
@@ -197,11 +199,14 @@ class Engine:
         for node in nodes:
             self.nodes.reach(node)
 
-    async def _bring_task(self, task: Task) -> None:
-        node = self.nodes[task.name]
-        await self.nodes.reached(self._dependencies(task.name), node)
+    async def _bring_task(self, task: Task, begun: frozenset[str]) -> None:
+        node, before = self.nodes[task.name], self._dependencies(task.name)
+        await self.nodes.reached(before, node)
         try:
-            await self._run_task(task)
+            if task.when == "renewed" and before <= begun:
+                self._note_done(task)
+            else:
+                await self._run_task(task)
         except StartError as exc:
             self.nodes.fail(node, exc)
         else:
@@ -218,9 +223,12 @@ class Engine:
         except StartError as exc:
             self.emit({"event": "task", "name": task.name, "state": "failed", "reason": exc.message})
             raise
-        self.state.done[task.name] = mark
-        self.save()
+        self._note_done(task)
         self.emit({"event": "task", "name": task.name, "state": "done", "reason": said})
+
+    def _note_done(self, task: Task) -> None:
+        self.state.done[task.name] = fingerprint(task)
+        self.save()
 
     async def _settled_tasks(self, graph: Graph) -> dict[str, StartError]:
         failures: dict[str, StartError] = {}

@@ -11,11 +11,11 @@ from typing import Final
 from greenfield.errors import DefectError, StartError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
-from greenfield.model.local import Graph, Process, Site, Task
+from greenfield.model.local import Graph, LeafClaim, Process, Site, Task
 from greenfield.model.plan import Plan
 from greenfield.model.quantity import TIERS
 from greenfield.targets.local.patches import apply
-from greenfield.targets.local.site import local_side
+from greenfield.targets.local.site import claims_of, local_side
 from greenfield.targets.local.turnover import index
 
 _LONGEST_SOCKET: Final = 107  # bytes: sun_path of unix(7), without its final zero
@@ -45,6 +45,8 @@ def build(
         secrets=site.secrets,
         remember=site.ports,
         scale=dict(scale or {}),
+        leaves=tuple(claim for claim in claims_of(plan, catalogue) if isinstance(claim, LeafClaim)),
+        leaf_life_s=site.leaf_life_s,
     )
     check(graph, {resource.name for resource in plan.resources})
     return graph

@@ -63,6 +63,11 @@ class StatePaths:
         return self.home / "supervisor.lock"
 
     @property
+    def changing(self) -> Path:
+        """Held by whoever changes what this platform is, or its certificates."""
+        return self.home / "up.lock"
+
+    @property
     def run(self) -> Path:
         """A link to the sockets."""
         return self.home / "run"

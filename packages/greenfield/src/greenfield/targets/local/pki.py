@@ -14,6 +14,7 @@ import datetime as dt
 import hashlib
 import ipaddress
 import json
+import math
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Mapping
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
 Authority = Literal["services", "platform"]
 AUTHORITIES: Final[tuple[Authority, ...]] = ("services", "platform")
 
-VALIDITY: Final = dt.timedelta(days=30)
-"""How long a leaf holds. A day is the aim; until leaves are renewed under running programs, a platform that runs on
-for two weeks without an `up` must not lose its certificates."""
+VALIDITY: Final = dt.timedelta(days=1)
+"""How long a leaf holds. It is renewed by half of that, so a platform may stand still for half a day and be whole."""
 
 _AUTHORITY_VALIDITY: Final = dt.timedelta(days=3650)
 _BACKDATED: Final = dt.timedelta(days=1)  # a clock that ran on another zone's time is set back by up to 14 hours
@@ -56,8 +56,10 @@ class Pki:
         private_folder(self.folder)
         return {name: str(self._bundle(name)) for name in AUTHORITIES}
 
-    def leaves(self, claims: Iterable[LeafClaim], now: dt.datetime | None = None) -> Mapping[str, Leaf]:
-        """The leaves by name, each made where it is missing, damaged, claimed anew or past half of its life.
+    def leaves(
+        self, claims: Iterable[LeafClaim], now: dt.datetime | None = None, *, ahead: dt.timedelta = dt.timedelta()
+    ) -> Mapping[str, Leaf]:
+        """The leaves by name, each made where it is missing, damaged, claimed anew or due by ``ahead`` from now.
 
         Raises ClaimError for a file that is somebody else's.
         """
@@ -65,9 +67,27 @@ class Pki:
         moment = now or dt.datetime.now(dt.UTC)
         self.authorities()
         for claim in wanted.values():
-            if not self._is_good(claim, moment):
+            if not self._is_good(claim, moment + ahead):
                 self._renew(claim, moment)
         return {name: leaf_in(self.folder / name) for name in wanted}
+
+    def issues(self, claims: Iterable[LeafClaim]) -> Mapping[str, str]:
+        """Which issue of each leaf is there; those that are missing are left out."""
+        links = {claim.name: self.folder / claim.name for claim in claims}
+        return {name: link.readlink().name for name, link in links.items() if link.is_symlink()}
+
+    def seconds_left(self, claims: Iterable[LeafClaim], now: dt.datetime | None = None) -> float:
+        """Until the first of these leaves wants to be renewed; endless without any."""
+        moment = now or dt.datetime.now(dt.UTC)
+        return min(((self._due(claim, moment) - moment).total_seconds() for claim in claims), default=math.inf)
+
+    def _due(self, claim: LeafClaim, now: dt.datetime) -> dt.datetime:
+        """When a leaf wants to be renewed: one that cannot be read, or does not hold yet, at once."""
+        try:
+            since, until = _moments(json.loads((self.folder / claim.name / "issued.json").read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return now
+        return due_at(claim.name, since, until) if since - _BACKDATED <= now else now
 
     def issue(self, claim: LeafClaim, into: Path, now: dt.datetime | None = None) -> Leaf:
         """A leaf made for an occasion, in a new folder outside the platform's own; the caller removes it."""
@@ -110,12 +130,11 @@ class Pki:
         try:
             issued = json.loads((place / "issued.json").read_bytes())
             whole = all(_digest((place / name).read_bytes()) == issued["files"][name] for name in _FILES)
-            until = dt.datetime.fromisoformat(issued["until"])
-            since = dt.datetime.fromisoformat(issued["since"])
+            since, until = _moments(issued)
         except (OSError, ValueError, KeyError, TypeError):
             return False
         trusted = (place / "ca.crt").read_bytes() == (self.folder / f"{claim.authority}-ca.crt").read_bytes()
-        fresh = since - _BACKDATED <= now < since + (until - since) / 2
+        fresh = since - _BACKDATED <= now < due_at(claim.name, since, until) and until - since <= self.validity
         return bool(whole and trusted and fresh and issued["claim"] == self._content(claim))
 
     def _content(self, claim: LeafClaim) -> dict[str, Any]:
@@ -155,6 +174,20 @@ class Pki:
             ) from exc
 
 
+def due_at(name: str, since: dt.datetime, until: dt.datetime) -> dt.datetime:
+    """When a leaf of that name and life wants to be renewed: between three eighths of its life and a half.
+
+    Each name has its own moment, so that not everything that starts anew for it does so at once.
+    """
+    share = int(_digest(name.encode())[:8], 16) / 2**32
+    return since + (until - since) * (3 + share) / 8
+
+
+def _moments(issued: Mapping[str, Any]) -> tuple[dt.datetime, dt.datetime]:
+    """From when and until when, as was written beside a leaf."""
+    return dt.datetime.fromisoformat(issued["since"]), dt.datetime.fromisoformat(issued["until"])
+
+
 def leaf_in(folder: Path) -> Leaf:
     """The paths of a leaf in its folder."""
     return Leaf(
@@ -162,7 +195,6 @@ def leaf_in(folder: Path) -> Leaf:
         certificate=str(folder / "tls.crt"),
         key=str(folder / "tls.key"),
         pem=str(folder / "tls.pem"),
-        issue=folder.readlink().name if folder.is_symlink() else "",
     )
 
 

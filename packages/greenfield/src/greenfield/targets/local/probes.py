@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from greenfield.model.content import Content
 from greenfield.model.local import ClientTls, ExchangeProbe, HttpProbe, ListenProbe, Probe
@@ -46,7 +47,7 @@ async def _ask(probe: Probe, join: Callable[[Content], str]) -> str:
 
 
 async def _connect(address: str, tls: ClientTls | None) -> Streams:
-    context = _context(tls.ca, tls.certificate, tls.key) if tls else None
+    context = _context(tls.ca, tls.certificate, tls.key, Path(tls.certificate).stat().st_mtime_ns) if tls else None
     name = tls.server_name if tls else None
     if address.startswith("unix:"):
         return await asyncio.open_unix_connection(address.removeprefix("unix:"), ssl=context, server_hostname=name)
@@ -55,7 +56,8 @@ async def _connect(address: str, tls: ClientTls | None) -> Streams:
 
 
 @functools.lru_cache(maxsize=64)
-def _context(ca: str, certificate: str, key: str) -> ssl.SSLContext:
+def _context(ca: str, certificate: str, key: str, written: int) -> ssl.SSLContext:  # noqa: ARG001
+    """Made once for each issue of a certificate: another was ``written`` at another moment."""
     context = ssl.create_default_context(cafile=ca)
     context.load_cert_chain(certificate, key)
     return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ from greenfield.model.tool import Installation, Tool
 from greenfield.targets.local import secrets
 from greenfield.targets.local.digests import digest
 from greenfield.targets.local.paths import StatePaths
-from greenfield.targets.local.pki import Pki
+from greenfield.targets.local.pki import VALIDITY, Pki
 from greenfield.targets.local.ports import Address, Ports
 from greenfield.targets.local.pythons import Pythons
 from greenfield.targets.local.where import bindings
@@ -52,7 +53,7 @@ class Host:
     ``cache`` is shared by all platforms of this user. ``obtain`` finds or fetches programs; ``begin`` finds late ones,
     or has them made behind (None: they are waited for like all others). ``remembered`` are the ports of earlier runs;
     ``is_ours`` tells of a pid whether it is one of this platform's processes; ``new_ports``
-    asks for others where a stranger sits on a remembered one.
+    asks for others where a stranger sits on a remembered one. ``leaf_life`` is that of certificates issued now.
     """
 
     paths: StatePaths
@@ -63,6 +64,7 @@ class Host:
     is_ours: Callable[[int], bool] = lambda _: False
     new_ports: bool = False
     begin: Callable[[Iterable[Tool]], Mapping[str, Late]] | None = None
+    leaf_life: dt.timedelta = VALIDITY
 
     @property
     def ports(self) -> Ports:
@@ -154,7 +156,7 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
     pythons = Pythons(Path(plan.root), paths.home / "pythons.json", host.environment).find(_of(PythonClaim, claims))
     digests = {claim.path: digest(Path(claim.path)) for claim in _of(DigestClaim, claims)}
     ports = host.ports.choose(_of(PortClaim, claims), host.remembered, anew=host.new_ports)
-    pki = Pki(paths.pki, plan.name)
+    pki = Pki(paths.pki, plan.name, host.leaf_life)
     leaves = pki.leaves(_of(LeafClaim, claims))
     secrets.fulfil(paths.secrets, _of(SecretClaim, claims))
     tools, late = _tools(_of(ToolClaim, claims), host)
@@ -174,6 +176,7 @@ def fulfil(plan: Plan, catalogue: Catalogue, host: Host) -> Site:
         digests=digests,
         pythons=pythons,
         versions=secrets.versions(paths.versions),
+        leaf_life_s=host.leaf_life.total_seconds(),
         caller={name: host.environment[name] for name in CALLER if name in host.environment},
     )
     return dataclasses.replace(site, bindings=bindings(plan, catalogue, site))

@@ -23,6 +23,7 @@ from greenfield.targets.local.api import Api
 from greenfield.targets.local.engine import Engine, Event, Outcome
 from greenfield.targets.local.member import Member
 from greenfield.targets.local.paths import StatePaths, make_folders
+from greenfield.targets.local.renewal import issued, keep_renewed
 from greenfield.targets.local.room import shortage
 from greenfield.targets.local.state import Mark
 
@@ -52,9 +53,9 @@ class Supervisor:
     # --- operations of the API
 
     async def reconcile(self, graph: Graph) -> Event:
-        """Makes the platform what the graph says; the closing event."""
-        self.graph = graph
-        outcome = await self.engine.reconcile(graph)
+        """Makes the platform what the graph says, with the leaves that are there now; the closing event."""
+        self.graph = issued(graph, self.paths)
+        outcome = await self.engine.reconcile(self.graph)
         if self.started is None and not outcome.failures:
             self.started = outcome
         return {"event": "done", **_outcome_json(outcome), "status": self.status()}
@@ -91,6 +92,10 @@ class Supervisor:
             "scale": self.state.scale,
             "version": __version__,
         }
+
+    def running(self) -> Graph | None:
+        """What runs, and is to run on."""
+        return self.graph if self._stopping is None else None
 
     def current_graph(self) -> dict[str, Any]:
         """The graph as it was handed over, and which slot each unit runs in."""
@@ -192,6 +197,7 @@ async def supervise(paths: StatePaths, run: str, *, leashed: bool = False) -> No
     if leashed:
         background.add(asyncio.create_task(_until_let_go(end)))
     background.add(asyncio.create_task(_rotate(paths.logs)))
+    background.add(asyncio.create_task(keep_renewed(supervisor)))
     api = Api(supervisor)
     server = await api.serve(paths.api)
     await supervisor.finished.wait()

@@ -112,6 +112,8 @@ def compare(old: Process, new: Process) -> Change:
         return "replace"
     before = {file.path: file.content for file in old.files}
     asked = {file.on_change for file in new.files if before.get(file.path) != file.content}
+    issues = {held.leaf: held.issue for held in old.leaves}
+    asked |= {held.on_change for held in new.leaves if issues.get(held.leaf) != held.issue}
     if "reload" in asked and new.reload_signal:
         return "reload"
     return "rewrite" if asked else "keep"
@@ -119,8 +121,9 @@ def compare(old: Process, new: Process) -> Change:
 
 def identity(process: Process) -> str:
     """A digest of all that asks for another process when it changes."""
-    kept = tuple(file for file in process.files if file.on_change == "restart")
-    same = msgspec.structs.replace(process, files=kept, endpoints=(), after=(), start_timeout_s=0.0)
+    files = tuple(file for file in process.files if file.on_change == "restart")
+    leaves = tuple(held for held in process.leaves if held.on_change == "restart")
+    same = msgspec.structs.replace(process, files=files, leaves=leaves, endpoints=(), after=(), start_timeout_s=0.0)
     return _digest(msgspec.structs.replace(same, awaits=None, note="", patched=""))
 
 
