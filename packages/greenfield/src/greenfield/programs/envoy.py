@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from greenfield.model.binding import Leaf
@@ -87,20 +88,24 @@ def resources(items: Iterable[Config]) -> Config:
 
 
 def secrets(folder: str, leaf: Leaf) -> tuple[File, File]:
-    """The two watched files of an identity: its certificate, and the authority it trusts."""
+    """The two watched files of an identity: its certificate, and the authority it trusts.
+
+    What they name is read again when something is moved in the folder of all leaves: a renewed leaf is a link there
+    that was turned, and inside the folder that it leads to nothing ever changes.
+    """
+    turned = {"watched_directory": {"path": str(PurePath(leaf.certificate).parents[1])}}
     certificate = {"certificate_chain": {"filename": leaf.certificate}, "private_key": {"filename": leaf.key}}
+    trusted = {"trusted_ca": {"filename": leaf.ca}}
     secret = f"{_TLS}.Secret"
     return (
         file(
             f"{folder}/sds-leaf.json",
-            resources([{"@type": secret, "name": "leaf", "tls_certificate": certificate}]),
+            resources([{"@type": secret, "name": "leaf", "tls_certificate": {**certificate, **turned}}]),
             live=True,
         ),
         file(
             f"{folder}/sds-trust.json",
-            resources(
-                [{"@type": secret, "name": "trust", "validation_context": {"trusted_ca": {"filename": leaf.ca}}}]
-            ),
+            resources([{"@type": secret, "name": "trust", "validation_context": {**trusted, **turned}}]),
             live=True,
         ),
     )
