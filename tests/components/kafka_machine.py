@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import itertools
 import os
@@ -38,7 +39,7 @@ from greenfield.model.local import (
 from greenfield.model.plan import Edge, Plan, Resource, service_identity
 from greenfield.model.tool import Installation
 from greenfield.programs.jvm import APACHE_KAFKA, JAVA
-from greenfield.targets.local.pki import Pki
+from greenfield.targets.local.pki import VALIDITY, Pki
 from greenfield.toolchain.chain import Toolchain, default_cache
 from greenfield.toolchain.progress import Silent
 
@@ -73,6 +74,7 @@ class Machine:
     tools: Mapping[str, Installation]
     cache: Path
     site: Site = field(init=False)
+    leaves: list[LeafClaim] = field(default_factory=list)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     serials: Iterator[int] = field(default_factory=itertools.count)
     issuing: threading.Lock = field(default_factory=threading.Lock)
@@ -178,10 +180,17 @@ class Machine:
         return took
 
     def settle(self) -> list[str]:
-        """Runs every task again; what each says it did."""
-        return [
-            self.run(node) for node in self.nodes() if isinstance(node, Task) and isinstance(node.action, Reconcile)
-        ]
+        """Runs every task again that gives or takes away; what each says it did."""
+        return [self.run(task) for task in self.reconcilers("needed", "settled")]
+
+    def reconcilers(self, *when: str) -> list[Task]:
+        """The tasks of these times that run in the task process."""
+        tasks = [node for node in self.nodes() if isinstance(node, Task) and node.when in when]
+        return [task for task in tasks if isinstance(task.action, Reconcile)]
+
+    def renew(self) -> None:
+        """Issues every leaf anew, as some hours later."""
+        self.pki.leaves(self.leaves, dt.datetime.now(dt.UTC) + VALIDITY / 2)
 
     def down(self) -> None:
         """Stops all, the last started first."""
@@ -232,8 +241,8 @@ class Machine:
 
     def _site(self, claims: list[Claim]) -> Site:
         ports = {claim.name: (claim.host, _free_port(claim.host)) for claim in claims if isinstance(claim, PortClaim)}
-        leaves = [claim for claim in claims if isinstance(claim, LeafClaim)]
-        leaves += [_of_service(service.name) for service in self.plan.of_kind("service")]
+        self.leaves += [claim for claim in claims if isinstance(claim, LeafClaim)]
+        self.leaves += [_of_service(service.name) for service in self.plan.of_kind("service")]
         return Site(
             root=str(self.folder),
             data=str(self.folder / "data"),
@@ -243,7 +252,7 @@ class Machine:
             secrets=str(self.folder / "secrets"),
             cache=str(self.cache),
             ports=ports,
-            leaves=self.pki.leaves(leaves),
+            leaves=self.pki.leaves(self.leaves),
             tools=self.tools,
         )
 

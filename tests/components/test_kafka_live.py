@@ -17,8 +17,8 @@ from greenfield.components import kafka
 from greenfield.components.kafka import proofs, tasks
 from greenfield.components.zookeeper import proofs as zookeeper_proofs
 from greenfield.model.content import plain
-from greenfield.model.local import Reconcile, Task
 from greenfield.model.plan import Edge
+from support.handshake import shown
 from support.platform import wait_for
 
 pytestmark = pytest.mark.e2e
@@ -218,9 +218,7 @@ def test_a_removed_grant_ends_open_sessions(machine: Machine) -> None:
         assert receive(consumer) == b"before"
         kept = [grant for grant in GRANTS if grant[0] != "auditor"]
         machine.adopt(plan({"coordination": coordination(machine), "topics": TOPICS}, kept, machine.folder))
-        needed, settled = (
-            node for node in machine.nodes() if isinstance(node, Task) and isinstance(node.action, Reconcile)
-        )
+        needed, settled = machine.reconcilers("needed", "settled")
         assert (needed.when, settled.when) == ("needed", "settled")
         machine.run(needed)
         assert send(producer, "events", b"grants are only added before") is None
@@ -239,6 +237,29 @@ def test_a_removed_grant_ends_open_sessions(machine: Machine) -> None:
 def _error_code(consumer: Consumer) -> int | None:
     message = consumer.poll(0.2)
     return message.error().code() if message is not None and message.error() else None
+
+
+def listeners(machine: Machine) -> dict[str, int]:
+    """The serial number that each port of the broker shows."""
+    ports = {name: address for name, address in machine.site.ports.items() if name.startswith("kafka-0/")}
+    return {name: shown(*address).serial_number for name, address in ports.items()}
+
+
+def test_every_listener_shows_a_renewed_certificate_and_sessions_stay(machine: Machine) -> None:
+    """Told so, without a pause: who was producing does so on."""
+    before, begun = listeners(machine), machine.running["kafka-0"].pid
+    no_other = {"reconnect.backoff.ms": 60000, "reconnect.backoff.max.ms": 60000}  # longer than a message is waited for
+    producer = Producer(client(wiring(machine, "catalog", "orders", "produce"), **no_other))
+    assert send(producer, "orders", b"before") is None
+    machine.renew()
+    assert listeners(machine) == before
+    (told,) = machine.reconcilers("renewed")
+    assert machine.run(told) == "the brokers show their present certificates"
+    after = listeners(machine)
+    assert after.keys() == before.keys() >= {"kafka-0/client", "kafka-0/internal"}
+    assert {name for name, serial in before.items() if after[name] == serial} == set()
+    assert send(producer, "orders", b"after") is None
+    assert machine.running["kafka-0"].pid == begun
 
 
 def test_a_killed_broker_comes_back_with_its_messages(machine: Machine) -> None:

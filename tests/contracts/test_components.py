@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ import yaml
 import greenfield
 from contracts.hand_made import claims_of, site_of
 from greenfield.cli.catalogue import catalogue
+from greenfield.model.binding import Leaf
 from greenfield.model.content import Content, Secret
 from greenfield.model.local import Command, PortClaim, Process, SecretClaim, Site, Task
 from greenfield.model.plan import Plan
@@ -30,6 +31,8 @@ from greenfield.spec.reader import Source, read
 CASES = Path(__file__).parents[1] / "cases" / "platforms"
 NAMES = sorted(path.stem for path in CASES.glob("*.yaml"))
 CATALOGUE = catalogue()
+NOTICING = {"gateway", "waf", "collector", "jaeger", "prometheus"}
+"""Kinds whose programs look at their certificates again and again by themselves."""
 
 pytestmark = pytest.mark.parametrize("case", NAMES)
 
@@ -113,6 +116,25 @@ def test_processes_carry_their_members_name_and_a_probe(case: str) -> None:
         assert process.name in (process.member, f"{process.member}-sidecar")
         assert process.probe.address
         assert re.fullmatch(r"[\d.]+:\d+|unix:/.+", process.address)
+
+
+def test_whoever_reads_a_leaf_notices_another_or_says_that_he_does_not(case: str) -> None:
+    """What a process is told of by path stands in its own ``leaves``, or in those of a task beside it."""
+    plan = planned(case)
+    site = sited(plan, case)
+    things = made(plan, site)
+    for process in (thing for thing in things if isinstance(thing, Process)):
+        kind = plan.resource(process.resource).kind
+        if kind in NOTICING or process.name.endswith("-sidecar") or "StandIn" in process.argv:
+            continue
+        beside = [thing.leaves for thing in things if isinstance(thing, Task) and thing.resource == process.resource]
+        stated = {held.leaf for leaves in (process.leaves, *beside) for held in leaves}
+        told = [*process.argv, *(piece for content in contents(process) for piece in content if isinstance(piece, str))]
+        assert {name for name, leaf in site.leaves.items() if any(_path(leaf) in text for text in told)} <= stated
+
+
+def _path(leaf: Leaf) -> str:
+    return f"{PurePath(leaf.certificate).parent}/"
 
 
 def test_every_edge_has_a_binding_with_a_url(case: str) -> None:

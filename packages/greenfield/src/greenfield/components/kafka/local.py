@@ -10,6 +10,7 @@ import base64
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
+from typing import Any
 
 from greenfield.components.kafka import CLIENT_PORT, Settings
 from greenfield.components.kafka.configuration import durability, heap_mib
@@ -22,6 +23,7 @@ from greenfield.model.local import (
     Claim,
     ExchangeProbe,
     File,
+    Held,
     LeafClaim,
     PortClaim,
     Process,
@@ -86,6 +88,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
     yield broker.classes(classes, resource.name, _CLASSES)
     for member in resource.members:
         yield _process(resource, member, plan, site, broker)
+    yield _shown(resource, site)
     yield from _grants(resource, plan, site)
 
 
@@ -145,11 +148,15 @@ def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -
         **_SMALL,
     }
     for name in listeners:
-        leaf = site.leaves[resource.name if name == CLIENT_PORT else f"{resource.name}-internal"]
+        leaf = site.leaves[_leaf(resource, name)]
         lines |= {f"listener.name.{name}.{key}": value for key, value in _tls(leaf).items()}
     if settings.coordination == "kraft":
         return lines | _kraft(resource, member, site)
     return lines | _with_zookeeper(resource, member, plan, site)
+
+
+def _leaf(resource: Resource, listener: str) -> str:
+    return resource.name if listener == CLIENT_PORT else f"{resource.name}-internal"
 
 
 def _tls(leaf: Leaf) -> dict[str, str]:
@@ -219,12 +226,42 @@ def _identifier(name: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def _shown(resource: Resource, site: Site) -> Task:
+    """The broker reads a listener's certificate again only when its setting is set again, be it to the same."""
+    leaves = {name: site.leaves[_leaf(resource, name)] for name in _listeners(_settings(resource))}
+    wanted = {
+        **_administration(resource, site),
+        "brokers": [member.index for member in resource.members],
+        "keystores": {f"listener.name.{name}.ssl.keystore.location": leaf.pem for name, leaf in leaves.items()},
+        "listeners": {
+            site.endpoint(f"{member.name}/{name}"): leaf.certificate
+            for member in resource.members
+            for name, leaf in leaves.items()
+        },
+    }
+    return Task(
+        name=f"{resource.name}-leaf",
+        resource=resource.name,
+        action=Reconcile(function=f"{__package__}.tasks:show_leaves", input=wanted),
+        after=tuple(member.name for member in resource.members),
+        when="renewed",
+        leaves=(Held(leaf=resource.name), Held(leaf=f"{resource.name}-internal")),
+    )
+
+
+def _administration(resource: Resource, site: Site) -> dict[str, Any]:
+    leaf = site.leaves[f"{resource.name}-admin"]
+    return {
+        "servers": ",".join(site.endpoint(f"{member.name}/{CLIENT_PORT}") for member in resource.members),
+        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+    }
+
+
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
-    leaf, settings = site.leaves[f"{resource.name}-admin"], _settings(resource)
+    settings = _settings(resource)
     members = [member.name for member in resource.members]
     wanted = {
-        "servers": ",".join(site.endpoint(f"{member}/{CLIENT_PORT}") for member in members),
-        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+        **_administration(resource, site),
         "copies": min(3, settings.nodes),
         "topics": {
             name: {"partitions": topic.partitions, "config": {key: str(value) for key, value in topic.config.items()}}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from greenfield.components.kafka.roles import Permission, permissions
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, TopicMetadata
+    from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient, AlterConfigOpType, TopicMetadata
 
 _REQUEST_S = 30.0
+_SHOWN_S = 10.0
 
 
 class _Topic(TypedDict):
@@ -34,6 +37,47 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     except KafkaException as exc:
         raise RuntimeError(f"Kafka at {input['servers']} refused a change: {exc.args[0].str()}.") from exc
     return "; ".join(done) if done else "everything was as declared"
+
+
+def show_leaves(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002, ARG001
+    """Has brokers read the certificates of their listeners again; connections stay.
+
+    ``input``: ``servers`` and ``tls`` as above; ``brokers`` by number; ``keystores``: path by setting; ``listeners``:
+    path of the certificate by address. Setting a keystore again reads its file. It does not stay set: a broker in a
+    folder that was moved would look at the old place.
+    """
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AlterConfigOpType
+
+    try:
+        admin = connect(input["servers"], input["tls"])
+        _alter_keystores(admin, input, AlterConfigOpType.SET)
+        for address, certificate in input["listeners"].items():
+            _wait_until_shown(address, certificate)
+        _alter_keystores(admin, input, AlterConfigOpType.DELETE)
+    except KafkaException as exc:
+        raise RuntimeError(f"Kafka at {input['servers']} kept old certificates: {exc.args[0].str()}.") from exc
+    return "the brokers show their present certificates"
+
+
+def _alter_keystores(admin: AdminClient, wanted: Mapping[str, Any], operation: AlterConfigOpType) -> None:
+    from confluent_kafka.admin import ConfigEntry, ConfigResource, ResourceType
+
+    entries = [ConfigEntry(key, path, incremental_operation=operation) for key, path in wanted["keystores"].items()]
+    brokers = [
+        ConfigResource(ResourceType.BROKER, str(number), incremental_configs=entries) for number in wanted["brokers"]
+    ]
+    _await(admin.incremental_alter_configs(brokers, request_timeout=_REQUEST_S))
+
+
+def _wait_until_shown(address: str, certificate: str) -> None:
+    """Returns once a listener shows it: the broker, and a controller in it, learn of settings a moment after."""
+    host, port = address.rsplit(":", 1)
+    deadline = time.monotonic() + _SHOWN_S
+    while ssl.get_server_certificate((host, int(port)), timeout=_SHOWN_S) != Path(certificate).read_text():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Kafka at {address} kept its old certificate for over {_SHOWN_S:.0f} s.")
+        time.sleep(0.02)
 
 
 def connect(servers: str, tls: Mapping[str, str]) -> AdminClient:

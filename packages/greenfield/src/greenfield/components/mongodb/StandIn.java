@@ -7,10 +7,12 @@ import de.bwaldvogel.mongo.exception.MongoServerError;
 import de.bwaldvogel.mongo.wire.message.MongoQuery;
 import io.netty.channel.Channel;
 import io.netty.handler.ssl.ClientAuth;
+import io.netty.handler.ssl.SslContext;
 import io.netty.handler.ssl.SslContextBuilder;
 import io.netty.handler.ssl.SslHandler;
 import java.io.File;
 import java.io.IOException;
+import java.lang.reflect.Field;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -20,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLPeerUnverifiedException;
 import org.h2.mvstore.MVStore;
 import org.h2.mvstore.MVStoreException;
@@ -29,10 +32,11 @@ import org.h2.mvstore.MVStoreException;
  *
  * <p>Arguments: host, port, the file of the data, certificate, key, authorities, the file of grants. A line of grants
  * is {@code subject|database|access}; the access {@code admin} is for every database. The file is read again when it
- * changes, and asked for each command: a revoked grant ends at once, in open sessions, too. What was answered is on
- * disk.
+ * changes, and asked for each command: a revoked grant ends at once, in open sessions, too. A renewed certificate is
+ * shown from then on. What was answered is on disk.
  */
 public final class StandIn extends H2Backend {
+    private static final int LOOK_MS = 1000; // how often it is seen whether the certificate was renewed
     private static final int UNAUTHORIZED = 13;
     private static final int AUTHENTICATION_FAILED = 18;
 
@@ -56,16 +60,37 @@ public final class StandIn extends H2Backend {
         StandIn backend = new StandIn(arguments[2], Path.of(arguments[6]));
         backend.version(new Version());
         MongoServer server = new MongoServer(backend);
-        var tls = SslContextBuilder.forServer(new File(arguments[3]), new File(arguments[4]))
+        var field = MongoServer.class.getDeclaredField("sslContext");
+        field.setAccessible(true);
+        Path issue = Path.of(arguments[3]).toRealPath();
+        field.set(server, tls(arguments));
+        server.bind(arguments[0], Integer.parseInt(arguments[1]));
+        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
+        while (true) {
+            Thread.sleep(LOOK_MS);
+            issue = renewed(server, field, arguments, issue);
+        }
+    }
+
+    /** Which issue of its certificate the server shows to whoever comes now; those who are there already stay. */
+    private static Path renewed(MongoServer server, Field field, String[] arguments, Path shown) throws Exception {
+        try {
+            Path issue = Path.of(arguments[3]).toRealPath();
+            if (!issue.equals(shown)) {
+                field.set(server, tls(arguments));
+            }
+            return issue;
+        } catch (IOException | IllegalArgumentException problem) { // it was turned at this moment: soon it is whole
+            return shown;
+        }
+    }
+
+    private static SslContext tls(String[] arguments) throws SSLException {
+        return SslContextBuilder.forServer(new File(arguments[3]), new File(arguments[4]))
                 .trustManager(new File(arguments[5]))
                 .clientAuth(ClientAuth.REQUIRE)
                 .protocols("TLSv1.3")
                 .build();
-        var field = MongoServer.class.getDeclaredField("sslContext");
-        field.setAccessible(true);
-        field.set(server, tls);
-        server.bind(arguments[0], Integer.parseInt(arguments[1]));
-        Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
     }
 
     @Override

@@ -11,7 +11,7 @@ from greenfield.components.mongodb import CLIENT_PORT, Settings, database_name
 from greenfield.components.mongodb.accounts import administrators_subject, grants
 from greenfield.components.mongodb.wire import greeting
 from greenfield.model.content import text
-from greenfield.model.local import Process, Reconcile, Site, Task
+from greenfield.model.local import Held, Process, Reconcile, Site, Task
 from greenfield.model.plan import Member, Plan, Resource
 from greenfield.model.quantity import TIERS
 from greenfield.model.tool import Installation
@@ -73,6 +73,7 @@ def _process(resource: Resource, member: Member, site: Site, installed: Installa
         cwd=home,
         probe=greeting(resource, member, site),
         address=f"{host}:{port}",
+        leaves=(Held(leaf=resource.name),),
         directories=(home,),
         after=(f"{member.name}-init", *(f"resource:{name}" for name in resource.needs)),
         stop_grace_s=30.0,

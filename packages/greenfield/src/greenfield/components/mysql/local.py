@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from greenfield.components.mysql import CLIENT_PORT, Settings, database_name
 from greenfield.components.mysql.accounts import subject
@@ -13,9 +14,11 @@ from greenfield.model.local import (
     Command,
     ExchangeProbe,
     File,
+    Held,
     LeafClaim,
     PortClaim,
     Process,
+    Reconcile,
     Site,
     Task,
     ToolClaim,
@@ -68,6 +71,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
     for member in resource.members:
         yield _filled(resource, member, site)
         yield _process(resource, member, plan, site)
+    yield _shown(resource, site)
     yield from _grants(resource, plan, site)
 
 
@@ -124,14 +128,33 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
     )
 
 
-def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+def _shown(resource: Resource, site: Site) -> Task:
+    """The server reads its certificate again only when it is told so by SQL."""
     (member,) = resource.members
+    return Task(
+        name=f"{resource.name}-leaf",
+        resource=resource.name,
+        action=Reconcile(function=f"{__package__}.tasks:show_leaf", input=_administration(resource, member, site)),
+        after=(member.name,),
+        when="renewed",
+        leaves=(Held(leaf=resource.name),),
+    )
+
+
+def _administration(resource: Resource, member: Member, site: Site) -> dict[str, Any]:
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
     leaf = site.leaves[administrator(resource)]
-    edges = sorted(plan.edges_to(resource.name))
-    wanted = {
+    return {
         "server": {"host": host, "port": port},
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+    }
+
+
+def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+    (member,) = resource.members
+    edges = sorted(plan.edges_to(resource.name))
+    wanted = {
+        **_administration(resource, member, site),
         "databases": [database_name(part.name) for part in resource.parts],
         "subjects": {edge.source: subject(plan.name, "service", edge.source) for edge in edges},
         "grants": [[edge.source, database_name(edge.target), edge.access] for edge in edges],

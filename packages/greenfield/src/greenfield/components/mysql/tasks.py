@@ -36,6 +36,19 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     return "; ".join(done) if done else "everything was as declared"
 
 
+def show_leaf(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002, ARG001
+    """Has the server read its certificate again; sessions stay. ``input``: ``server`` and ``tls``, as above."""
+    import pymysql
+
+    try:
+        with connect(input) as administrator, administrator.cursor() as cursor:
+            cursor.execute("FLUSH LOCAL SSL")
+    except pymysql.MySQLError as exc:
+        server = input["server"]
+        raise RuntimeError(f"MariaDB at {server['host']}:{server['port']} kept its old certificate: {exc}") from exc
+    return "the server shows its present certificate"
+
+
 def connect(input: Mapping[str, Any]) -> Connection:  # noqa: A002
     """The administrator's session; what it does is committed at once."""
     import pymysql

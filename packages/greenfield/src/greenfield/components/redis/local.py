@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from greenfield.components.redis import CLIENT_PORT, Settings
 from greenfield.components.redis.configuration import behaviour, rendered, user
@@ -13,9 +14,11 @@ from greenfield.model.local import (
     Claim,
     ExchangeProbe,
     File,
+    Held,
     LeafClaim,
     PortClaim,
     Process,
+    Reconcile,
     SecretClaim,
     Site,
     Task,
@@ -61,6 +64,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
     one_node(resource, "Redis servers")
     for member in resource.members:
         yield _process(resource, member, plan, site)
+    yield _shown(resource, site)
     yield from _grants(resource, plan, site)
 
 
@@ -100,11 +104,13 @@ def _server_settings(size: TierName, leaf: Leaf) -> Mapping[str, str]:
     """All that differs from the server's defaults."""
     return {
         "port": "0",
-        "tls-cert-file": leaf.certificate,
-        "tls-key-file": leaf.key,
-        "tls-ca-cert-file": leaf.ca,
+        **_tls(leaf),
         **behaviour(size),
     }
+
+
+def _tls(leaf: Leaf) -> Mapping[str, str]:
+    return {"tls-cert-file": leaf.certificate, "tls-key-file": leaf.key, "tls-ca-cert-file": leaf.ca}
 
 
 def _users(resource: Resource, plan: Plan) -> Content:
@@ -116,14 +122,34 @@ def _users(resource: Resource, plan: Plan) -> Content:
     return text("user default off resetpass resetkeys resetchannels -@all\n", *lines)
 
 
-def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+def _shown(resource: Resource, site: Site) -> Task:
+    """The server reads its certificate again only when its setting is set again, be it to the same."""
     (member,) = resource.members
+    wanted = {**_administration(resource, member, site), "settings": _tls(site.leaves[resource.name])}
+    return Task(
+        name=f"{resource.name}-leaf",
+        resource=resource.name,
+        action=Reconcile(function=f"{__package__}.tasks:show_leaf", input=wanted),
+        after=(member.name,),
+        when="renewed",
+        leaves=(Held(leaf=resource.name),),
+    )
+
+
+def _administration(resource: Resource, member: Member, site: Site) -> dict[str, Any]:
     host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
     leaf = site.leaves[administrator(resource)]
-    wanted = {
+    return {
         "server": {"host": host, "port": port},
         "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
         "password": administrator(resource),
+    }
+
+
+def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
+    (member,) = resource.members
+    wanted = {
+        **_administration(resource, member, site),
         "users": {
             service: {
                 "password": f"{resource.name}.{service}",

@@ -33,6 +33,23 @@ def reconcile(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
     return "; ".join(done) if done else "everything was as declared"
 
 
+def show_leaf(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  # noqa: A002
+    """Has the server read its certificate again; sessions stay.
+
+    ``input``: ``server``, ``tls`` and ``password`` as above; ``settings`` of TLS by name, which are set all at once.
+    """
+    from redis.exceptions import RedisError
+
+    server = input["server"]
+    words = [word for pair in input["settings"].items() for word in pair]
+    try:
+        with connect(input, secret(input["password"])) as administrator:
+            administrator.execute_command("CONFIG", "SET", *words)
+    except RedisError as exc:
+        raise RuntimeError(f"Redis at {server['host']}:{server['port']} kept its old certificate: {exc}") from exc
+    return "the server shows its present certificate"
+
+
 def connect(input: Mapping[str, Any], password: str) -> Redis:  # noqa: A002
     """The administrator's session."""
     from redis import Redis

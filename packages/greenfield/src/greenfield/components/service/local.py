@@ -20,6 +20,7 @@ from greenfield.model.local import (
     Command,
     DigestClaim,
     File,
+    Held,
     HttpProbe,
     LeafClaim,
     ListenProbe,
@@ -93,6 +94,12 @@ class Replica:
         for name, value in wiring(self.resource, self.plan, self.site.bindings).items():
             variables[name] = tuple(self._filled(piece) for piece in value)
         return variables | {name: text(value) for name, value in self.settings.env.items()}
+
+    def leaves(self, environment: Mapping[str, Content]) -> tuple[Held, ...]:
+        """Its certificate, where it is told of it: a program reads it when it likes, and often never again."""
+        certificate = self.site.leaves[self.resource.name].certificate
+        told = any(certificate in content for content in environment.values())
+        return (Held(leaf=self.resource.name),) if told else ()
 
     def _filled(self, piece: str | Secret) -> str | Secret:
         if isinstance(piece, Secret):
@@ -184,6 +191,7 @@ def _program(replica: Replica, before: tuple[str, ...]) -> Process:
         probe=_probe(settings, address),
         address=address,
         files=(File(path=launcher, content=text(LAUNCHER)),) if settings.app is not None else (),
+        leaves=replica.leaves(environment),
         directories=(replica.scratch, replica.sockets),
         clear=(listens,) if isinstance(listens, str) else (),
         after=(*before, sidecar(replica.member.name)),

@@ -11,6 +11,7 @@ from greenfield.model.local import (
     Claim,
     ExchangeProbe,
     File,
+    Held,
     LeafClaim,
     PortClaim,
     Process,
@@ -87,6 +88,7 @@ def _process(resource: Resource, member: Member, site: Site, program: JavaProgra
         ),
         address=address,
         files=tuple(files),
+        leaves=(Held(leaf=f"{resource.name}-internal"),),
         directories=(home, data),
         after=(f"{resource.name}-classes",),
     )
