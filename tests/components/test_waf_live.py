@@ -3,65 +3,24 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from components.guarded import DECLARED, about, ask, behind_firewall, declared, port
 from greenfield.components.waf.proofs import ATTACKS, Request
-from support.platform import Platform, kill, tagged, wait_for
+from support.platform import Platform, kill, wait_for
 
 pytestmark = pytest.mark.e2e
-
-HOST = "guarded.localhost"
-ECHO = '''
-import json
-
-async def app(scope, receive, send):
-    """Answers what it got."""
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-    body = b""
-    while (message := await receive()).get("more_body"):
-        body += message["body"]
-    body += message.get("body", b"")
-    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-    told = {"method": scope["method"], "headers": headers, "body": body.decode()}
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-    await send({"type": "http.response.body", "body": json.dumps(told).encode()})
-'''
-DECLARED: dict[str, Any] = {
-    "apiVersion": "greenfield/v1",
-    "name": "guarded",
-    "telemetry": "off",
-    "gateway": {"host": HOST, "waf": "on", "routes": {"/": "echo"}},
-    "services": {"echo": {"app": "echo:app"}},
-}
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One service that answers what it got, behind gateway and firewall."""
-    folder = tmp_path_factory.mktemp("checkout") / "guarded"
-    folder.mkdir(mode=0o700)
-    (folder / "echo.py").write_text(ECHO)
-    (folder / "greenfield.yaml").write_text(json.dumps(DECLARED))
-    platform = Platform(folder)
-    try:
-        platform.ok("up", "-d", timeout=300)
+    with behind_firewall(tmp_path_factory.mktemp("checkout") / "guarded") as platform:
         yield platform
-    finally:
-        tag = platform.run_tag
-        done = platform.run("down", "--volumes", "--yes")
-        assert done.returncode == 0, done.stderr
-        assert tagged(tag) == {}
 
 
 @pytest.fixture(autouse=True)
@@ -74,22 +33,8 @@ def as_declared(guarded: Platform) -> Iterator[None]:
 
 def firewall(platform: Platform, settings: Any) -> None:
     """Declares it so, and makes it so."""
-    changed = {**DECLARED, "gateway": {**DECLARED["gateway"], "waf": settings}}
-    platform.file.write_text(json.dumps(changed))
+    platform.file.write_text(declared(settings))
     platform.ok("up", "-d")
-
-
-def port(platform: Platform) -> int:
-    """The one that people type."""
-    return int(urlsplit(platform.status()["urls"]["gateway"]).port or 0)
-
-
-def ask(platform: Platform, method: str, path: str = "/", **more: Any) -> httpx.Response:
-    """What a browser would be answered, the certificate checked against the name in the URL."""
-    context = ssl.create_default_context(cafile=str(platform.folder / ".greenfield" / "pki" / "services-ca.crt"))
-    headers = {"host": HOST, **more.pop("headers", {})}
-    with httpx.Client(base_url=f"https://127.0.0.1:{port(platform)}", verify=context, timeout=10.0) as client:
-        return client.request(method, path, headers=headers, extensions={"sni_hostname": HOST}, **more)
 
 
 def attack(platform: Platform, request: Request) -> httpx.Response:
@@ -97,19 +42,12 @@ def attack(platform: Platform, request: Request) -> httpx.Response:
     return ask(platform, "POST" if request.body else "GET", request.path, headers=request.headers, content=request.body)
 
 
-def about(platform: Platform, answer: httpx.Response) -> list[dict[str, Any]]:
-    """What the firewall wrote down about a request, once it is answered."""
-    said = (platform.folder / ".greenfield" / "logs" / "waf-0.log").read_text()
-    found = [json.loads(line)["transaction"] for line in said.splitlines() if line.startswith('{"transaction"')]
-    return [each for each in found if each["unique_id"] == answer.headers["x-request-id"]]
-
-
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_is_refused_and_written_down_under_the_id_that_the_client_got(guarded: Platform, name: str) -> None:
     """One object for each, with the rules that matched and nothing of the body."""
     answer = attack(guarded, ATTACKS[name])
     assert answer.status_code == 403
-    (found,) = wait_for("its line", lambda: about(guarded, answer))
+    (found,) = wait_for("its line", lambda: about(guarded, answer.headers["x-request-id"]))
     assert any(int(each["details"]["ruleId"]) > 900000 for each in found["messages"])
     assert "body" not in found["request"]
 
@@ -175,7 +113,8 @@ def test_modes_and_exclusions_change_without_a_restart(guarded: Platform) -> Non
     firewall(guarded, {"mode": "detect"})
     answer = wait_for("it to be let through", lambda: passed(attack(guarded, request)))
     assert answer is not None
-    wait_for("its line", lambda: about(guarded, answer))
+    identity = answer.headers["x-request-id"]
+    wait_for("its line", lambda: about(guarded, identity))
     assert [each for each in guarded.json("verify")["checks"] if each["ok"] is False] == []
     firewall(guarded, {"exclude": {930100: "tried", 930110: "tried", 930120: "tried", 932160: "tried"}})
     wait_for("it to be let through", lambda: passed(attack(guarded, request)))

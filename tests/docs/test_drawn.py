@@ -25,12 +25,13 @@ TABLES = {
     "tiers": (DECLARATION, drawn.tiers),
     "codes": (DECLARATION, drawn.codes),
     "commands": (COMMANDS, drawn.commands),
+    "rule tests": (ROOT / "docs" / "components" / "waf.md", drawn.rule_tests),
 }
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_drawn_table_is_as_the_code_is(name: str) -> None:
-    """Of the declaration and of the commands."""
+    """Of the declaration, of the commands, and of what the firewall was tried with."""
     page, draw = TABLES[name]
     assert holds(page, name, draw())
 

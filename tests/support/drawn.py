@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 
 from contracts.hand_made import site_of
 from greenfield.cli.catalogue import catalogue
@@ -245,3 +246,18 @@ def laid_out(value: Any, indent: str = "", width: int = 118) -> str:
 def answered(text: str, folder: Path) -> str:
     """A block of what a command answered in JSON, in a folder that a reader need not know."""
     return f"```json\n{laid_out(json.loads(text.replace(str(folder), '/shop')))}\n```"
+
+
+# --- the firewall ---------------------------------------------------------------------------------------------------
+
+
+def rule_tests() -> str:
+    """What the rule set's own tests came to: by file how many passed, and why others did not."""
+    record = yaml.safe_load((ROOT / "tests" / "cases" / "firewall" / "rule_tests.yaml").read_text())
+    rows = []
+    for file, each in record.items():
+        failed = {why: len(names) for why, names in each["failed"].items()}
+        passed = each["tests"] - sum(failed.values())
+        why = "; ".join(f"{count}: {why}" for why, count in sorted(failed.items(), key=lambda item: -item[1]))
+        rows.append((f"`{file}`", str(each["tests"]), f"{passed} ({100 * passed // each['tests']} %)", why))
+    return table(("rule file", "tests", "passed", "failed, and why"), rows)

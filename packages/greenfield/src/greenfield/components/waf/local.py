@@ -53,12 +53,20 @@ RULES: Final = Tool(
     sources=(GoModule("github.com/corazawaf/coraza-coreruleset/v4", f"v{EDITION}", "rules/@owasp_crs"),),
 )
 # ModSecurity takes a chained rule that has no actions, and the rule on the very next line, for one; the module has no
-# empty lines between them. $1: its folder, $2: where the files go that can be read.
+# empty lines between them. It also leaves the end of the line in the header of a multipart's part, which rule 922110
+# takes for a charset that is not allowed. $1: its folder, $2: where the files go that can be read.
 _READABLE: Final = r"""
 mkdir "$2"
 cp "$1"/*.data "$2"
-for file in "$1"/*.conf; do sed 's/^Sec/\n&/' "$file" > "$2/${file##*/}"; done
+for file in "$1"/*.conf; do
+  sed -e 's/^Sec/\n&/' -e '/"id:922110,/,/t:none/s/t:lowercase/&,t:trim/' "$file" > "$2/${file##*/}"
+done
 """
+
+
+def readable(cache: str) -> str:
+    """Where the rules are in that form, once a platform with a firewall has come up."""
+    return f"{cache}/core-rule-set-{EDITION}-for-modsecurity-3.0.9"
 
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
@@ -87,7 +95,7 @@ def local(resource: Resource, plan: Plan, site: Site) -> Iterable[Process | Task
             argv=("/bin/sh", "-euc", _READABLE, "sh", site.tools[RULES.name].root, "{produces}"),
             environment={"PATH": text("/usr/bin:/bin")},
             cwd=site.cache,
-            produces=_rules(site),
+            produces=readable(site.cache),
         ),
     )
     yield _process(resource, member, plan, site, made_readable)
@@ -125,7 +133,7 @@ def _place(resource: Resource, member: Member, plan: Plan, site: Site) -> Place:
     gateway = plan.resource(resource.brought_by)
     return Place(
         module=installed.programs["modsecurity"],
-        rules=f"{_rules(site)}/*.conf",
+        rules=f"{readable(site.cache)}/*.conf",
         unicode=f"{installed.root}/{_UNICODE}",
         folder=folder,
         temporary=f"{folder}/written",
@@ -148,7 +156,3 @@ def _settings(resource: Resource) -> PlacedFirewall:
 
 def _edge(resource: Resource) -> str:
     return entry(resource.name, "edge")
-
-
-def _rules(site: Site) -> str:
-    return f"{site.cache}/core-rule-set-{EDITION}-readable"
