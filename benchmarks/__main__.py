@@ -8,7 +8,8 @@ import os
 
 from benchmarks.result import Result
 
-NAMES = ("cli", "render", "start", "idle", "request", "telemetry", "cache", "kit", "outbox", "consumer", "overload")
+_KIT = ("telemetry", "cache", "kit", "outbox", "consumer", "overload")
+NAMES = ("cli", "render", "start", "idle", "request", "waf", *_KIT)
 LONG = ("soak", "faults")  # by name only
 
 

@@ -24,6 +24,7 @@ class Target:
     """What is asked: an address (``unix:PATH`` or ``host:port``), a path, and how TLS is spoken, if at all.
 
     ``ca`` alone asks for the host's name in the certificate; with ``leaf`` that is shown, and any name is taken.
+    ``body`` is JSON that is posted; nothing: it is a GET.
     """
 
     address: str
@@ -31,10 +32,11 @@ class Target:
     host: str = "localhost"
     ca: str = ""
     leaf: Leaf | None = None
+    body: str = ""
 
     def arguments(self) -> list[str]:
         """As the generator takes them."""
-        words = ["-address", self.address, "-path", self.path, "-host", self.host]
+        words = ["-address", self.address, "-path", self.path, "-host", self.host, "-body", self.body]
         if self.leaf is not None:
             return [*words, "-ca", self.leaf.ca, "-cert", self.leaf.certificate, "-key", self.leaf.key, "-any-name"]
         return [*words, "-ca", self.ca] if self.ca else words

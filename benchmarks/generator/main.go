@@ -25,6 +25,7 @@ var (
 	address     = flag.String("address", "", "unix:PATH or HOST:PORT")
 	host        = flag.String("host", "localhost", "the Host header, and the name that the certificate must have")
 	path        = flag.String("path", "/", "what is asked for")
+	posted      = flag.String("body", "", "JSON that is posted; nothing: a GET")
 	connections = flag.Int("connections", 16, "how many connections are kept busy")
 	seconds     = flag.Float64("seconds", 3, "how long")
 	rate        = flag.Float64("rate", 0, "requests a second over all connections; 0: as many as are answered")
@@ -99,7 +100,7 @@ func security() (*tls.Config, error) {
 // KeepBusy asks over one connection until the time is over, and over another one where that broke.
 func keepBusy(settings *tls.Config, number int, begun, ends time.Time) met {
 	found := met{failures: map[string]int{}}
-	request := []byte("GET " + *path + " HTTP/1.1\r\nhost: " + *host + "\r\naccept: */*\r\n\r\n")
+	request := asked()
 	var connection net.Conn
 	var reader *bufio.Reader
 	turn := newTurn(number, begun)
@@ -111,13 +112,13 @@ func keepBusy(settings *tls.Config, number int, begun, ends time.Time) met {
 			}
 		}
 		if err == nil {
-			asked := time.Now()
-			connection.SetDeadline(asked.Add(*patience))
+			begin := time.Now()
+			connection.SetDeadline(begin.Add(*patience))
 			if _, err = connection.Write(request); err == nil {
 				err = answer(reader)
 			}
 			if err == nil {
-				found.took = append(found.took, time.Since(asked))
+				found.took = append(found.took, time.Since(begin))
 				continue
 			}
 		}
@@ -135,6 +136,16 @@ func keepBusy(settings *tls.Config, number int, begun, ends time.Time) met {
 		connection.Close()
 	}
 	return found
+}
+
+// Asked is the request that is sent over and over.
+func asked() []byte {
+	head := *path + " HTTP/1.1\r\nhost: " + *host + "\r\naccept: */*\r\n"
+	if *posted == "" {
+		return []byte("GET " + head + "\r\n")
+	}
+	head += "content-type: application/json\r\ncontent-length: " + strconv.Itoa(len(*posted)) + "\r\n\r\n"
+	return []byte("POST " + head + *posted)
 }
 
 // Turn paces one connection: at a rate its requests are due at fixed times, else at once.

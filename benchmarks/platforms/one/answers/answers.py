@@ -21,3 +21,9 @@ class Answer(BaseModel):
 async def answer(number: int) -> Answer:
     """The answer to a number."""
     return Answer(number=number, words="as small as an answer may be")
+
+
+@app.post("/api/answers")
+async def answered(answer: Answer) -> Answer:
+    """The same answer again."""
+    return answer
