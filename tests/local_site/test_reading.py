@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from greenfield.targets.local.reading import chosen, follow, last_lines, names, time_of
+from greenfield.targets.local.reading import chosen, follow, last_lines, names, time_of, zone_of_programs
 
 MOMENT = 1795495786.5  # 2026-11-24T04:49:46.5Z
 
@@ -27,8 +28,25 @@ def test_times_are_read_in_the_forms_of_real_programs(line: str) -> None:
 
 
 def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Kafka, Envoy and Redis write it; both forms agree."""
+    """As Kafka, Envoy, MariaDB and Redis write it; all forms agree."""
     assert time_of("[2026-11-24 04:49:46.500][7][info] started") == time_of("7:M 24 Nov 2026 04:49:46.500 * started")
+    assert time_of("2026-11-24  4:49:46 0 [Note] started") == time_of("[2026-11-24 04:49:46.000][7][info] started")
+
+
+def test_a_time_without_a_zone_is_of_the_one_that_is_named() -> None:
+    """As the platform's programs write it, whoever reads it."""
+    tokyo = dt.timezone(dt.timedelta(hours=9))
+    for line in ("2026-11-24  4:49:46 0 [Note] started", "7:M 24 Nov 2026 04:49:46.000 * started"):
+        assert time_of(line, tokyo) == time_of("2026-11-23T19:49:46Z")
+    assert time_of("2026-11-24T04:49:46Z", tokyo) == time_of("2026-11-24T04:49:46Z")
+
+
+def test_the_platforms_programs_tell_the_machines_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the caller's own zone is."""
+    told = dt.datetime(2026, 11, 24, tzinfo=zone_of_programs())
+    before = told.utcoffset()
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    assert dt.datetime(2026, 11, 24, tzinfo=zone_of_programs()).utcoffset() == before
 
 
 @pytest.mark.parametrize("line", ["", "no time", "2026-13-99 99:99:99 is none", "99 Xxx 2026 04:49:46.500"])

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 _POLL_S: Final = 0.1
 _BLOCK: Final = 1 << 16
 _WHERE_TIMES_STAND: Final = 200  # characters from the start of a line, JSON's first fields included
 
-# 2026-11-24T04:49:26.123Z, 2026-11-24 04:49:26,123, 2026-11-24 04:49:26.123 UTC; Redis: 24 Nov 2026 04:49:26.123
+# 2026-11-24T04:49:26.123Z, 2026-11-24 04:49:26,123, 2026-11-24 04:49:26.123 UTC; MariaDB: 2026-11-24  4:49:26;
+# Redis: 24 Nov 2026 04:49:26.123
 _ISO: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|GMT|[+-]\d\d:?\d\d(?!\d))?"
+    r"(\d{4})-(\d\d)-(\d\d)[T ] ?(\d\d?):(\d\d):(\d\d)(?:[.,](\d{1,9}))?\s?(Z|UTC|GMT|[+-]\d\d:?\d\d(?!\d))?"
 )
 _REDIS: Final = re.compile(r"(\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d)\.(\d{3})")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -43,9 +45,23 @@ def chosen(wanted: str, known: Iterable[str]) -> list[str]:
     return [name for name in known if name == wanted or pattern.fullmatch(name)]
 
 
-def last_lines(folder: Path, processes: Iterable[str], count: int | None) -> Iterator[Line]:
-    """The last ``count`` lines of each (None: all, what was rotated away included), merged by time."""
-    return heapq.merge(*(_timed(name, _tail(folder, name, count)) for name in processes))
+def last_lines(
+    folder: Path, processes: Iterable[str], count: int | None, zone: dt.tzinfo | None = None
+) -> Iterator[Line]:
+    """The last ``count`` lines of each (None: all, what was rotated away included), merged by time.
+
+    ``zone``: of times that tell none; the caller's own where it is None.
+    """
+    return heapq.merge(*(_timed(name, _tail(folder, name, count), zone) for name in processes))
+
+
+def zone_of_programs() -> dt.tzinfo:
+    """The machine's own: in it the platform's programs tell the time, because they are not given the caller's TZ."""
+    try:
+        with Path("/etc/localtime").open("rb") as file:
+            return ZoneInfo.from_file(file)
+    except (OSError, ValueError):
+        return dt.UTC
 
 
 def follow(
@@ -70,26 +86,26 @@ def follow(
         wait(_POLL_S)
 
 
-def time_of(text: str) -> float | None:
-    """The time that a line tells of itself, in seconds of the epoch; one without a zone is local."""
+def time_of(text: str, zone: dt.tzinfo | None = None) -> float | None:
+    """The time that a line tells of itself, in seconds of the epoch; one without a zone is of ``zone``, else local."""
     head = text[:_WHERE_TIMES_STAND]
     try:
         if match := _ISO.search(head):
-            *numbers, fraction, zone = match.groups()
+            *numbers, fraction, told = match.groups()
             micro = int((fraction or "0").ljust(6, "0")[:6])
-            return dt.datetime(*(int(n) for n in numbers), micro, tzinfo=_zone(zone)).timestamp()  # type: ignore[arg-type,misc]
+            return dt.datetime(*(int(n) for n in numbers), micro, tzinfo=_zone(told, zone)).timestamp()  # type: ignore[arg-type,misc]
         if match := _REDIS.search(head):
             day, month, year, hour, minute, second, milli = match.groups()
             moment = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
-            return dt.datetime(*moment, int(milli) * 1000).timestamp()  # noqa: DTZ001
+            return dt.datetime(*moment, int(milli) * 1000, tzinfo=zone).timestamp()
     except (ValueError, OverflowError):
         return None
     return None
 
 
-def _zone(text: str | None) -> dt.tzinfo | None:
+def _zone(text: str | None, otherwise: dt.tzinfo | None) -> dt.tzinfo | None:
     if text is None:
-        return None
+        return otherwise
     if text[0] not in "+-":
         return dt.UTC
     digits = text[1:].replace(":", "")
@@ -97,11 +113,11 @@ def _zone(text: str | None) -> dt.tzinfo | None:
     return dt.timezone(offset if text[0] == "+" else -offset)
 
 
-def _timed(process: str, lines: Iterable[str]) -> Iterator[Line]:
+def _timed(process: str, lines: Iterable[str], zone: dt.tzinfo | None) -> Iterator[Line]:
     """Lines with times that never run backwards, as merging needs them."""
     latest = 0.0
     for text in lines:
-        latest = max(latest, time_of(text) or 0.0)
+        latest = max(latest, time_of(text, zone) or 0.0)
         yield Line(latest, process, text)
 
 
