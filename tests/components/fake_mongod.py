@@ -7,6 +7,7 @@ documents in one file. What it does not know, options included, it refuses.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import signal
 import socket
@@ -89,6 +90,7 @@ class Session:
 
     def __init__(self, server: Server, connection: socket.socket) -> None:
         self.server, self.connection = server, connection
+        self.name = f"conn{connection.fileno()}"
         self.user = ""
 
     def serve(self) -> None:
@@ -152,7 +154,7 @@ class Session:
             except CommandError as exc:
                 if exc.code == 13:
                     attributes = {"error": {"code": 13, "codeName": "Unauthorized", "errmsg": str(exc)}}
-                    self.server.log("ACCESS", 20436, "Checking authorization failed", attributes)
+                    self.server.log("ACCESS", 20436, "Checking authorization failed", attributes, self.name)
                 return {"ok": 0.0, "code": exc.code, "errmsg": str(exc)}
 
     def check(self, name: str, database: str) -> None:
@@ -198,9 +200,11 @@ class Session:
         subject = self.server.subject(self.connection)
         if not self.known():
             attributes = {"mechanism": "MONGODB-X509", "user": subject, "db": "$external", "result": 11}
-            self.server.log("ACCESS", 5286307, "Failed to authenticate", attributes)
+            self.server.log("ACCESS", 5286307, "Failed to authenticate", attributes, self.name)
             raise CommandError(18, "Authentication failed.")
         self.user = subject
+        attributes = {"mechanism": "MONGODB-X509", "user": subject, "db": "$external", "result": 0}
+        self.server.log("ACCESS", 5286306, "Successfully authenticated", attributes, self.name)
         return {"dbname": "$external", "user": subject}
 
     def on_buildinfo(self, database: str, command: Document) -> Document:
@@ -339,9 +343,11 @@ class Server:
         """Whether a subject is one of the cluster: all but its CN is the server's, and that is looked at."""
         return self.separation and subject.split(",")[1:] == self.own.split(",")[1:]
 
-    def log(self, component: str, number: int, words: str, attributes: Document) -> None:
-        """A line of a log."""
-        line = {"s": "I", "c": component, "id": number, "ctx": "conn1", "msg": words, "attr": attributes}
+    def log(self, component: str, number: int, words: str, attributes: Document, where: str = "listener") -> None:
+        """A line of a log; ``where``: on which connection."""
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        line = {"t": {"$date": now}, "s": "I", "c": component, "id": number, "ctx": where, "msg": words}
+        line["attr"] = attributes
         print(json.dumps(line, separators=(",", ":")), flush=True)
 
     def serve(self) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,28 @@ from greenfield.assurance.verify import gather
 from greenfield.model.binding import Leaf
 from greenfield.model.component import Component
 from greenfield.model.content import Content
+from greenfield.model.denial import Line
 from greenfield.model.local import Graph, LeafClaim, Process, Site, Task
 from greenfield.model.plan import Plan, service_identity
 from greenfield.model.proof import Proof
 from greenfield.targets.local.files import Joiner
 from greenfield.targets.local.paths import StatePaths, make_folders
 from greenfield.targets.local.pki import Pki
+from greenfield.targets.local.reading import time_of
 from greenfield.targets.local.site import Host, fulfil
 from greenfield.toolchain.chain import Toolchain, default_cache
 from greenfield.toolchain.progress import Silent
 from support.engine import Rig
+
+
+def lines_of(log: Callable[[str], str]) -> Callable[[str], list[Line]]:
+    """A ``Log`` of what a process said."""
+
+    def lines(name: str) -> list[Line]:
+        return [Line(time_of(text) or 0.0, text) for text in log(name).splitlines()]
+
+    return lines
+
 
 Declared = Mapping[str, tuple[str, Mapping[str, Any]]]
 
@@ -77,6 +89,10 @@ class Stores:
     def log(self, name: str) -> str:
         """All that a process said."""
         return Path(self.site.logs, f"{name}.log").read_text()
+
+    def lines(self, name: str) -> list[Line]:
+        """The same as lines with their times."""
+        return lines_of(self.log)(name)
 
     def foreign_leaf(self) -> Leaf:
         """See ``Bench``."""

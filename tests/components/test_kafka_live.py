@@ -12,9 +12,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
 from components.kafka_machine import Here, Machine, installed, plan
+from components.store_platform import lines_of
 from greenfield.assurance.verify import prove
 from greenfield.components import kafka
-from greenfield.components.kafka import proofs, tasks
+from greenfield.components.kafka import denials, proofs, tasks
 from greenfield.components.zookeeper import proofs as zookeeper_proofs
 from greenfield.model.content import plain
 from greenfield.model.plan import Edge
@@ -140,8 +141,9 @@ def test_a_denial_can_be_read_in_the_log(machine: Machine) -> None:
     error = send(producer, "orders", b"mine")
     assert error is not None
     assert error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-    denials = [denial for line in machine.log("kafka-0").splitlines() if (denial := proofs.denial(line))]
-    assert ("stranger", "orders", "describe") in {(denial.source, denial.target, denial.access) for denial in denials}
+    kafka_resource, log = machine.plan.resource("kafka"), lines_of(machine.log)
+    found = list(denials.denied(kafka_resource, machine.plan, machine.site, log))
+    assert ("stranger", "orders", "DESCRIBE of topic orders") in {(d.source, d.target, d.asked) for d in found}
 
 
 def test_dead_letters_are_read_and_written_by_their_consumer_alone(machine: Machine) -> None:

@@ -11,7 +11,6 @@ import pytest
 from components.kafka_machine import plan
 from greenfield.components import kafka as kafka_component
 from greenfield.components.kafka import local as kafka
-from greenfield.components.kafka.proofs import denial
 from greenfield.components.zookeeper import local as zookeeper
 from greenfield.errors import UnsupportedError
 from greenfield.model.binding import Leaf
@@ -181,25 +180,6 @@ def test_more_brokers_are_refused_with_the_remedy() -> None:
     with pytest.raises(UnsupportedError, match="kafka asks for 3 brokers") as caught:
         list(kafka.claims(three.resource("kafka"), three))
     assert "nodes: 1" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "INFO kafka.authorizer.logger: Principal = User:stranger is Denied operation = DESCRIBE "
-        "from host = 127.0.0.1 on resource = Topic:LITERAL:orders for request = Metadata with resourceRefCount = 1 "
-        "based on rule DefaultDeny",
-        "INFO kafka.authorizer.logger: Principal = User:stranger is Denied Operation = Describe "
-        "from host = 127.0.0.1 on resource = Topic:LITERAL:orders for request = Metadata with resourceRefCount = 1",
-    ],
-    ids=["kraft", "zookeeper"],
-)
-def test_a_denial_is_read_in_either_authorizers_words(line: str) -> None:
-    """Who, what and which access; other lines are no denials."""
-    found = denial(line)
-    assert found is not None
-    assert (found.source, found.target, found.access) == ("stranger", "orders", "describe")
-    assert denial("INFO kafka.server.KafkaServer: started") is None
 
 
 def test_the_component_is_found_by_its_parts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from pymongo.errors import OperationFailure
 from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mongodb
-from greenfield.components.mongodb.proofs import denial
+from greenfield.components.mongodb import denials
 from greenfield.components.mongodb.stand_in import SOURCE, SOURCE_EDITION
-from greenfield.model.proof import Denial
 from greenfield_kit import connections
 from support.platform import kill, wait_for
 
@@ -70,7 +70,13 @@ def test_a_refused_command_is_read_from_the_log(stores: Stores) -> None:
     """Who, in which database, what."""
     with entered(stores, "reader", "reviews") as client, pytest.raises(OperationFailure, match="not authorized"):
         client["reviews"]["review"].delete_one({"_id": "nothing"})
-    assert Denial("reader", "reviews", "delete") in map(denial, stores.log("papers-0").splitlines())
+    begin = time.time() - 60
+    (papers,) = stores.plan.of_kind("mongodb")
+    found = list(denials.denied(papers, stores.plan, stores.site, stores.lines))
+    told = [each for each in found if each.asked == "delete in database reviews" and each.source == "reader"]
+    assert told
+    assert {(each.target, each.accesses) for each in told} == {("reviews", ("write", "own"))}
+    assert all(begin < each.last <= time.time() for each in told)
 
 
 def test_the_kit_enters_by_the_wiring_alone(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

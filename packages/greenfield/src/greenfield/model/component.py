@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 
 from greenfield.model.binding import Binding, Where
 from greenfield.model.declaration import KeyPath, Section
+from greenfield.model.denial import Denials
 from greenfield.model.local import Claim, Process, Site, Task
 from greenfield.model.manifest import Allow, Chart, Cluster, Door, Manifest, Mount
 from greenfield.model.plan import Edge, Member, Part, Plan, Resource, Sum, platform_identity, service_identity
@@ -154,6 +155,10 @@ class Component:
     def proofs(self) -> Proofs | None:
         """How its grants are proved; None where it has none."""
         return cast("Proofs | None", self._side("proofs"))
+
+    def denials(self) -> Denials | None:
+        """How what its programs refused is read; None where they tell of nothing."""
+        return cast("Denials | None", self._side("denials"))
 
     def _side(self, name: str) -> Any:
         module = f"{self.package}.{name}"

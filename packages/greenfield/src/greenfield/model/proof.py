@@ -67,15 +67,6 @@ class Bench(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Denial:
-    """A line of a log read as a refusal: who, what, which access."""
-
-    source: str
-    target: str
-    access: str
-
-
 class Proofs(Protocol):
     """The ``proofs`` module of a component."""
 

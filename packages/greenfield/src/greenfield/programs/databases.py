@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated
 
@@ -37,6 +38,32 @@ def database_parts(store: str, declared: tuple[str, ...] | None) -> Iterable[Par
 def strongest(accesses: Iterable[str]) -> str:
     """The access that includes the others; there must be one."""
     return max(accesses, key=ACCESSES.index)
+
+
+def at_least(access: str) -> tuple[str, ...]:
+    """The accesses that include this one, weakest first."""
+    return ACCESSES[ACCESSES.index(access) :]
+
+
+_CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "CALL"})
+_LOCKS = re.compile(r"\bFOR (NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)\b|\bnextval\b", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
+_EXPLAIN = re.compile(r"\s*EXPLAIN\b(\s*\([^)]*\)|\s+(ANALYZE|ANALYSE|VERBOSE)\b)*", re.IGNORECASE)
+
+
+def sql_access(statement: str) -> str:
+    """The weakest access that allows a statement of SQL: ``own`` for what is neither read nor written, by its word."""
+    statement = _COMMENT.sub(" ", statement)
+    if explained := _EXPLAIN.match(statement):
+        statement = statement[explained.end() :]
+    words = [word.upper() for word in re.findall(r"[A-Za-z]+", statement)]
+    first = words[0] if words else ""
+    if first in ("SELECT", "WITH", "TABLE", "VALUES", "SHOW", "DECLARE"):
+        changes = first == "WITH" and _CHANGES & set(words)
+        return "write" if changes or _LOCKS.search(statement) else "read"
+    if first == "COPY":
+        return "read" if "TO" in words else "write"
+    return "write" if first in _CHANGES else "read" if not first else "own"
 
 
 def accesses_by_user(resource: Resource, plan: Plan, named: Callable[[str], str]) -> Mapping[str, Mapping[str, str]]:

@@ -38,9 +38,9 @@ _MARK = "\u0000"  # stands where the endpoints of an endpoints file go
 
 
 def argv(program: str, bootstrap: str) -> tuple[str, ...]:
-    """The command line: one worker, no hot restart, words only for what is wrong."""
+    """The command line: one worker, no hot restart, words only for what is wrong, and those within a second."""
     quiet = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning", "--drain-time-s", "5")
-    return (program, "-c", bootstrap, *quiet)
+    return (program, "-c", bootstrap, *quiet, "--file-flush-interval-msec", "1000")
 
 
 _KEPT_STATS = (
@@ -325,48 +325,6 @@ def permission(method: str, path: str) -> Config:
                 {"url_path": {"path": matcher}},
             ]
         }
-    }
-
-
-def denials(service: str) -> Config:
-    """Refusals of the mesh, told from an application's own: a header, a JSON body, a line in the log."""
-    is_403 = {
-        "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "denied"}}}
-    }
-    body = {
-        "error": "mesh_denied",
-        "service": service,
-        "peer": "%DOWNSTREAM_PEER_URI_SAN%",
-        "why": "%RESPONSE_CODE_DETAILS%",
-    }
-    line = {
-        **body,
-        "method": "%REQ(:METHOD)%",
-        "path": "%REQ(:PATH)%",
-        "request_id": "%REQ(X-REQUEST-ID)%",
-        "at": "%START_TIME%",  # first, since they are sorted: `logs` looks for it near the beginning
-        "trace_id": "%TRACE_ID%",
-    }
-    return {
-        "local_reply_config": {
-            "mappers": [
-                {
-                    "filter": is_403,
-                    "headers_to_add": [{"header": {"key": DENIED_HEADER, "value": "mesh"}}],
-                    "body_format_override": {"json_format": body},
-                }
-            ]
-        },
-        "access_log": [
-            {
-                "name": "denials",
-                "filter": is_403,
-                "typed_config": {
-                    "@type": f"{TYPES}envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
-                    "log_format": {"json_format": line},
-                },
-            }
-        ],
     }
 
 

@@ -61,7 +61,11 @@ _SMALL: Mapping[str, str | int | bool] = {
 
 
 # Denials are told. Not told: each attempt of the controller's to reach its own broker before that listens.
-_LEVELS = {"kafka.authorizer.logger": "INFO", "kafka.controller.RequestSendThread": "ERROR"}
+_LEVELS = {
+    "kafka.authorizer.logger": "INFO",  # whom it refused something
+    "org.apache.kafka.common.network.Selector": "INFO",  # and whom it did not let in
+    "kafka.controller.RequestSendThread": "ERROR",
+}
 
 
 def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:

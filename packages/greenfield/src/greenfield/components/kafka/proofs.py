@@ -22,7 +22,7 @@ from greenfield.components.kafka.tasks import bindings, connect
 from greenfield.components.kafka.topics import consumed
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
-from greenfield.model.proof import Bench, Denial, Observation, Proof
+from greenfield.model.proof import Bench, Observation, Proof
 from greenfield.programs.stores import administrator
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
 
 _TIMEOUT_S = 10.0
-_DENIED = re.compile(r"Principal = User:(\S+) is Denied [Oo]peration = (\w+) .* on resource = \w+:LITERAL:(\S+)")
 
 
 def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
@@ -70,13 +69,6 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
             "what no edge asks for", "undeclared", "anyone", resource.name, partial(_other_rules, resource, bench)
         ),
     ]
-
-
-def denial(line: str) -> Denial | None:
-    """A line of a broker's log read as a refusal; None for any other line."""
-    if not (match := _DENIED.search(line)):
-        return None
-    return Denial(source=match[1], target=match[3], access=match[2].lower())
 
 
 # --- at the door ----------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.security.cert.X509Certificate;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -101,7 +103,7 @@ public final class StandIn extends H2Backend {
         }
         int needed = needed(known, command);
         if (needed > rank(subject, database)) {
-            System.err.println("denied|" + subject + "|" + database + "|" + name);
+            denied(subject, database, name, needed);
             throw new MongoServerError(
                     UNAUTHORIZED, "Unauthorized", "not authorized on " + database + " to execute command " + name);
         }
@@ -123,9 +125,17 @@ public final class StandIn extends H2Backend {
         throw new MongoServerError(UNAUTHORIZED, "Unauthorized", "queries are commands");
     }
 
+    /** A line of the log: when, who, where, what, and the access that would have allowed it. */
+    private static void denied(String subject, String database, String name, int needed) {
+        String access = RANKS.entrySet().stream().filter(rank -> rank.getValue() == needed).findFirst().get().getKey();
+        Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+        System.err.println(now + " denied|" + subject + "|" + database + "|" + name + "|" + access);
+    }
+
     private Document authenticated(String subject) {
         Collection<String> holders = grants().keySet();
         if (holders.stream().noneMatch(key -> key.startsWith(subject + "|"))) {
+            denied(subject, "$external", "authenticate", RANKS.get("read"));
             throw new MongoServerError(AUTHENTICATION_FAILED, "AuthenticationFailed", "Authentication failed.");
         }
         return new Document("dbname", "$external").append("user", subject).append("ok", 1.0);

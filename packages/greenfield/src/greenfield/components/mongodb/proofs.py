@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from greenfield.components.mongodb import CLIENT_PORT, database_name
-from greenfield.components.mongodb.accounts import EXTERNAL
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
-from greenfield.model.proof import Bench, Denial, Observation, Proof
+from greenfield.model.proof import Bench, Observation, Proof
 from greenfield.programs.databases import strongest
 
 if TYPE_CHECKING:
@@ -36,8 +34,6 @@ _REFUSED = frozenset({13, 18})
 _NOT_THERE = frozenset({26, 27, 59})  # a namespace, an index, and with the stand-in a command of another's database
 
 _HUNG_UP = re.compile(r"connection closed|EOF occurred|\[SSL: |reset by peer|Broken pipe")  # in the words of the driver
-_DENIED = re.compile(r"^denied\|CN=([^,|]+),OU=\w+,O=[^|]*\|([^|]+)\|(\w+)$")
-_NOT_ADMITTED = 5286307  # the number of mongod's message "Failed to authenticate"
 
 
 @dataclass(frozen=True)
@@ -90,20 +86,6 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
             read = partial(_attempt, own, _DOES["read"])
             found.append(_refused(f"{service} at {part}", "undeclared", own, read))
     return found
-
-
-def denial(line: str) -> Denial | None:
-    """A line of a server's log read as a refusal; None for any other line.
-
-    mongod tells who could not enter. Whom it refused a command it does not tell.
-    """
-    if match := _DENIED.search(line):
-        return Denial(source=match[1], target=match[2], access=match[3])
-    if f'"id":{_NOT_ADMITTED}' not in line:
-        return None
-    told = json.loads(line)["attr"]
-    subject = dict(pair.partition("=")[::2] for pair in str(told.get("user", "")).split(","))
-    return Denial(source=subject.get("CN", ""), target=EXTERNAL, access="connect")
 
 
 def _at_the_door(anyone: Door, bench: Bench) -> list[Proof]:

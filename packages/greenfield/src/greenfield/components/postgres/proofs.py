@@ -13,7 +13,7 @@ from greenfield.components.postgres import CLIENT_PORT, database_name
 from greenfield.components.postgres.roles import ADMINISTRATOR, group
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Plan, Resource
-from greenfield.model.proof import Bench, Denial, Observation, Proof
+from greenfield.model.proof import Bench, Observation, Proof
 from greenfield.programs.databases import ACCESSES, strongest
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ _REFUSED = re.compile(
     r"role \".*\" (does not exist|is not permitted to log in)|permission denied for database"
 )
 _ADMITTED = "permission denied for database"  # by the database itself: pg_hba.conf let the session pass
-_NOT_ADMITTED = re.compile(r'no pg_hba\.conf entry for host "[^"]*", user "([^"]*)", database "([^"]*)"')
-_NOT_PERMITTED = re.compile(r"\] ([^@\s]+)@(\S+) ERROR:  permission denied for (.+)$")
 
 
 @dataclass(frozen=True)
@@ -139,15 +137,6 @@ def refusals(resource: Resource, bench: Bench) -> list[Proof]:
                 name = f"{service} as the administrator of {resource.name}"
                 proofs.append(Proof(name, "identity", service, resource.name, "refused", master))
     return proofs
-
-
-def denial(line: str) -> Denial | None:
-    """A line of the server's log read as a refusal; None for any other line."""
-    if match := _NOT_ADMITTED.search(line):
-        return Denial(source=match[1], target=match[2], access="connect")
-    if match := _NOT_PERMITTED.search(line):
-        return Denial(source=match[1], target=match[2], access=match[3])
-    return None
 
 
 # --- at the door ----------------------------------------------------------------------------------------------------

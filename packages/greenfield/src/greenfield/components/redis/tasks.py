@@ -51,7 +51,7 @@ def show_leaf(input: Mapping[str, Any], secret: Callable[[str], str]) -> str:  #
 
 
 def connect(input: Mapping[str, Any], password: str) -> Redis:  # noqa: A002
-    """The administrator's session."""
+    """The administrator's session: records are mappings in every version of the library, keys need not be text."""
     from redis import Redis
 
     server, tls = input["server"], input["tls"]
@@ -66,7 +66,9 @@ def connect(input: Mapping[str, Any], password: str) -> Redis:  # noqa: A002
         ssl_keyfile=tls["key"],
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=_TIMEOUT_S,
+        protocol=3,
         decode_responses=True,
+        encoding_errors="backslashreplace",
     )
 
 

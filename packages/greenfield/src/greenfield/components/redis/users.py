@@ -24,8 +24,8 @@ _WRITE = ("+@read", "+@write", "+@pubsub", "+@scripting")
 # Scripts are kept side by side under their digest, so loading one is harmless, and taking all away is not. Functions
 # are shared by name.
 _SCRIPTS = ("-script", "+script|load", "+script|exists", "-function")
-# These name keys and channels of everybody, whatever the key patterns say.
-_NAMES = ("-scan", "-randomkey", "-dbsize", "-client|tracking", "-pubsub")
+OF_EVERYBODY = ("scan", "randomkey", "dbsize", "client|tracking", "pubsub")
+"""Commands that name keys and channels of everybody, whatever the key patterns say."""
 _NOT = ("-@admin", "-@dangerous")
 
 
@@ -46,7 +46,7 @@ def rules(service: str, accesses: Collection[str]) -> tuple[str, ...]:
     if "read" in accesses:
         found += _READ
     elif "write" in accesses:
-        found += _NAMES
+        found += [f"-{command}" for command in OF_EVERYBODY]
     return ("resetkeys", "resetchannels", *found, *_NOT)
 
 

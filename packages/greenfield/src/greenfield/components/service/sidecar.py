@@ -6,7 +6,7 @@ from greenfield.components.service import Settings
 from greenfield.components.service.edges import callees, callers, routers
 from greenfield.model.local import File, HttpProbe, Process, Site
 from greenfield.model.plan import Member, Plan, Resource, service_identity
-from greenfield.programs import calls, envoy
+from greenfield.programs import calls, envoy, envoy_denials
 from greenfield.programs.mesh import Place, inbound, outbound, sidecar, sidecars, telling
 
 FILTER = "authorization"
@@ -81,13 +81,14 @@ def _inward(resource: Resource, at: tuple[str, int], folder: str, told: envoy.Co
         "inward",
         envoy.one_route("program", "0s"),
         [envoy.watched_filter(FILTER, f"{folder}/{FILTER}.json")],
-        **envoy.denials(resource.name),
+        **envoy_denials.requests(resource.name),
         **told,
         forward_client_cert_details="SANITIZE_SET",
         set_current_client_cert_details={"uri": True},
         preserve_external_request_id=True,
     )
-    return envoy.listener("inward", at, connection, envoy.serving(folder, mutual=True))
+    inward = envoy.listener("inward", at, connection, envoy.serving(folder, mutual=True))
+    return {**inward, **envoy_denials.handshakes(resource.name)}
 
 
 def _outward(callee: str, at: tuple[str, int] | str, told: envoy.Config) -> envoy.Config:
