@@ -14,7 +14,8 @@ from greenfield.model.local import LeafClaim, Site
 from greenfield.model.plan import Plan, service_identity
 from greenfield.targets.local.pki import Pki
 
-_STRANGER_CN = "nobody-declared-"  # no service can have this name: it is no DNS label
+STRANGER = "nobody-declared-"
+"""Whom a certificate of `verify` names that nobody declared. No service can have this name: it is no DNS label."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ def workbench(plan: Plan, site: Site, pki: Path) -> Iterator[Workbench]:
     folder = Path(tempfile.mkdtemp(prefix="greenfield-verify-"))
     try:
         real, other = Pki(pki, plan.name), Pki(folder / "other", plan.name)
-        stranger = real.issue(_claim(plan, _STRANGER_CN), folder / "stranger")
+        stranger = real.issue(_claim(plan, STRANGER), folder / "stranger")
         services = [part.name for r in plan.resources for part in r.parts if part.kind == "service"]
-        made = other.issue(_claim(plan, services[0] if services else _STRANGER_CN), folder / "foreign")
+        made = other.issue(_claim(plan, services[0] if services else STRANGER), folder / "foreign")
         foreign = Leaf(stranger.ca, made.certificate, made.key, made.pem)
         yield Workbench(plan, site, foreign, stranger, folder)
     finally:

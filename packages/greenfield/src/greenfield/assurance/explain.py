@@ -80,9 +80,21 @@ def _refused(plan: Plan, source: Resource, part: Part) -> Explanation:
         sentences.append(f"It reaches {part.name} only through {through}, which uses it for its own work.")
     if source.kind != "service":
         return Explanation(source.name, part.name, False, (), (*sentences, "Only services can be given an edge."))
-    add = {access: f"services.{source.name}.uses.{part.name}: {access}" for access in part.accesses}
+    add = {access: line_for(plan, source.name, part.name, access) for access in part.accesses}
     sentences.append(f"To allow it, add one of these: {'; '.join(add.values())}.")
     return Explanation(source.name, part.name, False, (), tuple(sentences), add)
+
+
+def line_for(plan: Plan, source: str, target: str, access: str) -> str:
+    """The line by which a service gets an access, beside those that it has to the same thing.
+
+    Of a database each access includes those before it; of anything else they are listed.
+    """
+    kinds = {part.name: part.kind for resource in plan.resources for part in resource.parts}
+    held = [edge.access for edge in plan.edges_from(source) if edge.target == target]
+    beside = [] if kinds[target] == "database" else [each for each in held if each != access]
+    value = f"[{', '.join([*beside, access])}]" if beside else access
+    return f"services.{source}.uses.{target}: {value}"
 
 
 def _through(plan: Plan, source: str, target: str) -> str | None:
