@@ -18,24 +18,62 @@ if TYPE_CHECKING:
 _MARKS = {True: ("ok", "green"), False: ("FAILED", "red"), None: None}
 
 
+class _Duration(click.ParamType[int]):
+    """``90s``, ``15m``, ``48h`` or ``30d``, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from greenfield.model.quantity import seconds
+
+        try:
+            return value if isinstance(value, int) else seconds(str(value))
+        except ValueError as exc:
+            return self.fail(str(exc), param, ctx)
+
+
 @click.command()
 @with_options
 @click.option("--edge", metavar="A:B", help="Only what A may do at B, and that nobody else gets in there.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the checks there as JUnit XML, too."
 )
-@click.option("--strict", is_flag=True, help="What is skipped, or not enforced here, fails too.")
-def verify(options: Options, edge: str | None, junit: Path | None, *, strict: bool) -> None:
+@click.option("--strict", is_flag=True, help="What is skipped, not enforced here, or never seen, fails too.")
+@click.option("--observed", is_flag=True, help="Try nothing: compare edges with what services did, by their traces.")
+@click.option("--since", type=_Duration(), metavar="DURATION", help="With --observed: only what is as young as this.")
+def verify(
+    options: Options, edge: str | None, junit: Path | None, since: int | None, *, strict: bool, observed: bool
+) -> None:
     """Prove the running platform: every edge works, everything else is refused."""
-    from greenfield.assurance.junit import document
+    from greenfield.cli import observed as by_traces
+
+    if observed and (edge or junit):
+        raise ArgumentError("--observed goes with neither --edge nor --junit", hint="it compares all edges at once")
+    if since is not None and not observed:
+        raise ArgumentError("--since goes with --observed", hint="proofs are tried now")
+    status = _status(options)
+    if observed:
+        ok = by_traces.show(options, status, since or 0, strict=strict)
+    else:
+        ok = _tried(options, status, edge, junit, strict=strict)
+    if not ok:
+        click.get_current_context().exit(1)
+
+
+def _status(options: Options) -> Mapping[str, Any]:
     from greenfield.cli.prepared import paths_of
-    from greenfield.cli.summary import remarks
     from greenfield.targets.local import client
 
     supervisor = client.connect(paths_of(options))
     if supervisor is None:
         raise NotRunningError("Nothing runs here.", hint="greenfield up")
-    status = supervisor.status()
+    return supervisor.status()
+
+
+def _tried(options: Options, status: Mapping[str, Any], edge: str | None, junit: Path | None, *, strict: bool) -> bool:
+    from greenfield.assurance.junit import document
+    from greenfield.cli.summary import remarks
+
     checks = _proved(options, status, edge)
     if junit is not None:
         _write(junit, document(status["name"], checks))
@@ -46,21 +84,21 @@ def verify(options: Options, edge: str | None, junit: Path | None, *, strict: bo
         _show(checks)
         for remark in remarks(status, "note"):
             emit(remark)
-    if not ok:
-        click.get_current_context().exit(1)
+    return ok
 
 
 def _proved(options: Options, status: Mapping[str, Any], edge: str | None) -> list[Check]:
     """Every proof tried, those of the machine itself among them; or only those of one edge."""
     from greenfield.assurance import machine
     from greenfield.assurance import verify as proofs
+    from greenfield.assurance.attempts import noted
     from greenfield.assurance.bench import workbench
     from greenfield.cli.prepared import compiled, paths_of, prepared_site
 
     paths, wanted = paths_of(options), compiled(options, status["scale"])
     _, plan, site = prepared_site(wanted, paths, running=True)
     named = proofs.edge_named(edge, plan) if edge else None
-    with workbench(plan, site, paths.pki) as bench:
+    with workbench(plan, site, paths.pki) as bench, noted(paths.logs):
         listed = proofs.gather(plan, wanted.catalogue, bench)
         if named is not None:
             return proofs.prove(proofs.touching(listed, named))
@@ -93,14 +131,20 @@ def _show(checks: list[Check]) -> None:
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("names", metavar="SOURCE TARGET | denied", nargs=-1, required=True)
 @with_options
-def explain(options: Options, source: str, target: str) -> None:
-    """Why SOURCE may, or may not, reach TARGET."""
+def explain(options: Options, names: tuple[str, ...]) -> None:
+    """Why SOURCE may, or may not, reach TARGET. With `denied`: whom the running platform refused, and why."""
     from greenfield.assurance import explain as explanations
+    from greenfield.cli import denied
     from greenfield.cli.reading import read_plan
 
+    if names == ("denied",):
+        denied.show(options)
+        return
+    if len(names) != 2:
+        raise ArgumentError("two names are wanted, or `denied`", hint="write greenfield explain SOURCE TARGET")
+    source, target = names
     answer = explanations.explain(read_plan(options, "local").plan, source, target)
     if options.json:
         emit_json(answer.as_json())

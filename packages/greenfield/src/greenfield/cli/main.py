@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, Entry] = {
     "run": Entry("members", "A one-off process with the wiring and identity of a service."),
     "backing": Entry("backing", "What a service uses, alone and for a while: for its tests."),
     "verify": Entry("assurance", "Prove that every edge works and everything else is refused."),
-    "explain": Entry("assurance", "Why A may, or may not, reach B."),
+    "explain": Entry("assurance", "Why A may, or may not, reach B; whom the running platform refused."),
     "render": Entry("render", "What Kubernetes is to hold, as files or on stdout."),
     "diff": Entry("kubernetes", "Show what a deploy would change on the cluster."),
     "deploy": Entry("kubernetes", "Make the cluster hold what the file says."),
