@@ -1,122 +1,19 @@
-"""What programs say of whom they refused, as they really said it, read by their components."""
+"""What sidecars, brokers and Redis say of whom they refused, as they really said it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import pytest
 
-from contracts.hand_made import catalogue_of, plan_of, site_of
+from components.denials_told import PLAN, denied, told
 from greenfield.cli.catalogue import catalogue
-from greenfield.components import kafka, mongodb, postgres, redis
 from greenfield.components.kafka import denials as of_kafka
-from greenfield.components.mongodb import denials as of_mongodb
-from greenfield.components.postgres import denials as of_postgres
 from greenfield.components.redis import denials as of_redis
 from greenfield.components.service import denials as of_service
-from greenfield.model.denial import DISGUISED, FOREIGN, PLAINTEXT, PLATFORMS_OWN, UNSHOWN, Denial, Denials, Line
+from greenfield.model.denial import FOREIGN, NOT_ADMITTED, PLAINTEXT, PLATFORMS_OWN, UNSHOWN, Denial
 from greenfield.model.plan import Plan
 from greenfield.plan.compile import compile_plan
 from greenfield.spec.reader import Source, read
 from greenfield.targets.local.reading import time_of
-
-STORES = catalogue_of(kafka.COMPONENT, mongodb.COMPONENT, postgres.COMPONENT, redis.COMPONENT)
-DECLARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "ledger": ("postgres", {"databases": ["pages", "archive"]}),
-    "papers": ("mongodb", {"databases": ["reviews", "drafts"]}),
-    "notes": ("redis", {}),
-    "log": ("kafka", {"topics": {"orders": {}, "events": {}}}),
-}
-USES = {
-    "clerk": {"pages": "read", "reviews": "write", "notes": "write", "orders": "consume"},
-    "reader": {"notes": "read"},
-    "desk": {},
-}
-PLAN = plan_of(STORES, DECLARED, USES)
-SITE = site_of(PLAN, STORES)
-
-
-def denied(side: Denials, name: str, lines: str, plan: Plan = PLAN) -> list[Denial]:
-    """What a component makes of the log of a resource's first member."""
-    found = [Line(time_of(text) or 0.0, text) for text in lines.strip().splitlines()]
-    return list(side.denied(plan.resource(name), plan, SITE, lambda _: found))
-
-
-def told(found: Sequence[Denial]) -> list[tuple[str, str, str, tuple[str, ...], str]]:
-    """All of it but when."""
-    return [(each.source, each.target, each.asked, each.accesses, each.why) for each in found]
-
-
-# --- PostgreSQL -----------------------------------------------------------------------------------------------------
-
-
-AT_POSTGRES = {
-    "a service without an edge": (
-        '2026-11-25 06:10:47.702 UTC [264] desk@pages FATAL:  no pg_hba.conf entry for host "127.0.0.1", '
-        'user "desk", database "pages", SSL encryption',
-        ("desk", "pages", "a session in database pages", ("read", "write", "own"), ""),
-    ),
-    "in plaintext": (
-        '2026-11-25 06:10:47.702 UTC [265] clerk@pages FATAL:  no pg_hba.conf entry for host "127.0.0.1", '
-        'user "clerk", database "pages", no encryption',
-        ("clerk", "pages", "a session in database pages", (), PLAINTEXT),
-    ),
-    "a stranger in disguise": (
-        '2026-11-25 06:10:47.709 UTC [269] clerk@pages LOG:  no match in usermap "service" for user "clerk" '
-        'authenticated as "CN=nobody-declared-,OU=service,O=shop"\n'
-        '2026-11-25 06:10:47.709 UTC [269] clerk@pages FATAL:  certificate authentication failed for user "clerk"\n'
-        "2026-11-25 06:10:47.709 UTC [269] clerk@pages DETAIL:  Connection matched pg_hba.conf line 3: …",
-        ("nobody-declared-", "pages", "a session in database pages as clerk", (), DISGUISED),
-    ),
-    "another authority": (
-        "2026-11-25 06:10:47.709 UTC [270] [unknown]@[unknown] LOG:  could not accept SSL connection: "
-        "certificate verify failed",
-        ("", "ledger", "a session", (), FOREIGN),
-    ),
-    "a table that may only be read": (
-        "2026-11-25 04:10:15.380 UTC [38] clerk@pages ERROR:  permission denied for table entry\n"
-        "2026-11-25 04:10:15.380 UTC [38] clerk@pages STATEMENT:  UPDATE entry SET words = $1 WHERE id = $2",
-        ("clerk", "pages", "permission denied for table entry", ("write", "own"), ""),
-    ),
-    "a statement of several lines": (
-        "2026-11-25 04:10:15.380 UTC [39] clerk@pages ERROR:  permission denied for table entry\n"
-        "2026-11-25 04:10:15.380 UTC [39] clerk@pages STATEMENT:  \n"
-        "\tUPDATE entry SET words = '\n"
-        "\t2026-11-25 04:10:15.380 UTC [1] desk@pages ERROR:  permission denied for table forged'",
-        ("clerk", "pages", "permission denied for table entry", ("write", "own"), ""),
-    ),
-    "a schema that may not be changed": (
-        "2026-11-25 04:10:15.371 UTC [37] clerk@pages ERROR:  permission denied for schema public at character 14\n"
-        "2026-11-25 04:10:15.371 UTC [37] clerk@pages STATEMENT:  CREATE TABLE entry (id int)",
-        ("clerk", "pages", "permission denied for schema public", ("own",), ""),
-    ),
-    "what only the administrator does": (
-        "2026-11-25 06:10:47.717 UTC [266] clerk@pages ERROR:  permission denied for function pg_reload_conf\n"
-        "2026-11-25 06:10:47.717 UTC [266] clerk@pages STATEMENT:  SELECT pg_reload_conf()",
-        ("clerk", "pages", "permission denied for function pg_reload_conf", (), PLATFORMS_OWN),
-    ),
-}
-
-
-@pytest.mark.parametrize("case", AT_POSTGRES)
-def test_postgresql_is_read(case: str) -> None:
-    """At the door and inside, each refusal once."""
-    lines, expected = AT_POSTGRES[case]
-    assert told(denied(of_postgres, "ledger", lines)) == [expected]
-
-
-def test_statements_of_several_sessions_are_kept_apart() -> None:
-    """PostgreSQL writes a statement after its refusal, and others may write between."""
-    lines = (
-        "2026-11-25 04:10:15.100 UTC [1] clerk@pages ERROR:  permission denied for table entry\n"
-        "2026-11-25 04:10:15.101 UTC [2] clerk@pages ERROR:  permission denied for table entry\n"
-        "2026-11-25 04:10:15.102 UTC [2] clerk@pages STATEMENT:  SELECT * FROM entry\n"
-        "2026-11-25 04:10:15.103 UTC [1] clerk@pages STATEMENT:  DELETE FROM entry\n"
-        '2026-11-25 04:10:15.104 UTC [3] clerk@pages ERROR:  relation "nothing" does not exist at character 15\n'
-    )
-    assert [each.accesses[0] for each in denied(of_postgres, "ledger", lines)] == ["read", "write"]
-
 
 # --- sidecars -------------------------------------------------------------------------------------------------------
 
@@ -231,6 +128,16 @@ def test_a_topic_is_read_in_either_authorizers_words(words: tuple[str, str]) -> 
     assert denied(of_kafka, "log", "INFO kafka.server.KafkaServer: started") == []
 
 
+def test_a_handshake_with_kafka_that_failed_is_read() -> None:
+    """It tells of no name and no cause."""
+    line = (
+        "2026-11-25T10:57:43.052 INFO org.apache.kafka.common.network.Selector: [SocketServer listenerType=ZK_BROKER, "
+        "nodeId=0] Failed authentication with /127.0.0.1 (channelId=127.0.1.1:34353-127.0.0.1:59852-3) "
+        "(SSL handshake failed)"
+    )
+    assert told(denied(of_kafka, "log", line)) == [("", "log", "a connection", (), NOT_ADMITTED)]
+
+
 @pytest.mark.parametrize(
     ("beside", "access"),
     [
@@ -321,38 +228,3 @@ def test_redis_is_asked(
     assert found.accesses == accesses
     assert words in found.why
     assert bool(found.why) != bool(accesses)
-
-
-# --- MongoDB --------------------------------------------------------------------------------------------------------
-
-
-def test_the_stand_in_for_mongodb_is_read() -> None:
-    """It says itself which access would do."""
-    lines = """
-2026-11-25T06:10:47.567Z denied|CN=clerk,OU=service,O=shop|reviews|dropIndexes|own
-2026-11-25T06:10:47.568Z denied|CN=desk,OU=service,O=shop|drafts|count|read
-2026-11-25T06:10:47.569Z denied|CN=clerk,OU=service,O=shop|admin|count|read
-2026-11-25T06:10:47.570Z denied|CN=desk,OU=service,O=shop|$external|authenticate|read
-"""
-    found = denied(of_mongodb, "papers", lines)
-    assert told(found) == [
-        ("clerk", "reviews", "dropIndexes in database reviews", ("own",), ""),
-        ("desk", "drafts", "count in database drafts", ("read", "write", "own"), ""),
-        ("clerk", "papers", "count in database admin", (), PLATFORMS_OWN),
-        ("desk", "papers", "a session", (), "whoever may use one of its databases is let in: drafts, reviews"),
-    ]
-    assert found[0].last == time_of("2026-11-25T06:10:47.567Z")
-
-
-def test_whom_mongod_refused_a_command_stands_in_an_earlier_line_of_the_connection() -> None:
-    """Its own line names nobody."""
-    lines = """
-{"t":{"$date":"2026-11-25T06:10:47.560+00:00"},"s":"I",  "c":"ACCESS",   "id":5286306, "ctx":"conn7","msg":"Successfully authenticated","attr":{"user":"CN=clerk,OU=service,O=shop","db":"$external"}}
-{"t":{"$date":"2026-11-25T06:10:47.567+00:00"},"s":"I",  "c":"ACCESS",   "id":20436,   "ctx":"conn7","msg":"Checking authorization failed","attr":{"error":{"code":13,"codeName":"Unauthorized","errmsg":"not authorized on drafts to execute command { find: \\"draft\\", filter: {}, $db: \\"drafts\\" }"}}}
-{"t":{"$date":"2026-11-25T06:10:47.568+00:00"},"s":"I",  "c":"ACCESS",   "id":5286307, "ctx":"conn8","msg":"Failed to authenticate","attr":{"user":"CN=stranger,OU=service,O=shop","db":"$external"}}
-"""  # noqa: E501
-    found = denied(of_mongodb, "papers", lines)
-    assert [(each.source, each.target, each.accesses) for each in found] == [
-        ("clerk", "drafts", ("read", "write", "own")),
-        ("stranger", "papers", ()),
-    ]

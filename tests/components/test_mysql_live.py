@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from components.store_platform import Declared, Stores
 from greenfield.assurance.verify import prove
 from greenfield.components import mysql
+from greenfield.components.mysql import denials
 from greenfield.components.mysql.tasks import connect
 from greenfield_kit import connections
 from support import loops
@@ -35,8 +37,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
         running.close()
 
 
-def entered(stores: Stores, service: str, database: str) -> pymysql.Connection:
-    """A session by the wiring's URL alone."""
+def entered(stores: Stores, service: str, database: str, user: str | None = None) -> pymysql.Connection:
+    """A session by the wiring's URL alone, or under another's name."""
     url = urlsplit(stores.wiring(service, database)["URL"])
     assert url.scheme == "mysql+pymysql"
     tls: dict[str, Any] = dict(parse_qsl(url.query))
@@ -44,7 +46,7 @@ def entered(stores: Stores, service: str, database: str) -> pymysql.Connection:
     return pymysql.connect(
         host=str(url.hostname),
         port=int(url.port or 0),
-        user=url.username,
+        user=user or url.username,
         database=url.path[1:],
         autocommit=True,
         connect_timeout=10,
@@ -67,6 +69,20 @@ def test_every_proof_holds_and_leaves_no_trace(stores: Stores) -> None:
         assert [check for check in checks if not check.ok] == []
         assert {(c.source, c.target) for c in checks if c.expected == "allowed"} >= {("keeper", "invoices")}
         assert ran(session, "SHOW TABLES") == before
+
+
+def test_who_was_refused_what_is_read_from_the_log(stores: Stores) -> None:
+    """At the door and inside, with the access that would do; and the log is nobody else's."""
+    with entered(stores, "reader", "invoices") as session, pytest.raises(pymysql.OperationalError, match="denied"):
+        ran(session, "INSERT INTO missing VALUES (1)")
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        entered(stores, "reader", "invoices", user="clerk")
+    (bills,) = stores.plan.of_kind("mysql")
+    found = list(denials.denied(bills, stores.plan, stores.site, stores.lines))
+    told = {(each.source, each.target, each.asked, each.accesses) for each in found}
+    assert ("reader", "invoices", "INSERT in database invoices", ("write", "own")) in told
+    assert ("clerk", "bills", "a session as clerk", ()) in told
+    assert (Path(stores.site.logs) / "bills-0-errors.log").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_privilege_that_no_edge_asks_for_is_found(stores: Stores) -> None:

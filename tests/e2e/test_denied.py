@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pymysql
 import pytest
 import redis
 from confluent_kafka import KafkaError, Producer
@@ -98,12 +99,32 @@ def filed(plain: Platform) -> str:
     return "allowed"
 
 
+def billed(plain: Platform) -> str:
+    """The back room enters a database beside its own."""
+    place = plain.wiring("back-room")
+    shown = leaf(place, "BILL_PAGES")
+    try:
+        pymysql.connect(
+            host=place["BILL_PAGES_HOST"],
+            port=int(place["BILL_PAGES_PORT"]),
+            user="back-room",
+            database="bill-archive",
+            ssl_ca=shown["ca"],
+            ssl_cert=shown["cert"],
+            ssl_key=shown["key"],
+        ).close()
+    except pymysql.OperationalError:
+        return "refused"
+    return "allowed"
+
+
 ATTEMPTS: Mapping[tuple[str, str], tuple[Callable[[Platform], str], str]] = {
     ("post-office", "price-list"): (called, "call"),
     ("post-office", "ledger-pages"): (entered, "read"),
     ("front-desk", "new-orders"): (produced, "produce"),
     ("front-desk", "quick-notes"): (looked, "read"),
     ("back-room", "paper-archive"): (filed, "read"),
+    ("back-room", "bill-archive"): (billed, "read"),
 }
 HELD = {("front-desk", "quick-notes"): "[write, read]"}
 
@@ -115,12 +136,17 @@ def denials(plain: Platform) -> dict[tuple[str, str], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def refused(plain: Platform) -> dict[tuple[str, str], dict[str, Any]]:
-    """What was told after `verify` tried everything that must be refused, and services five things without an edge."""
+    """What was told after `verify` tried everything that must be refused, and services six things without an edge."""
     plain.ok("verify")
-    for pair, (attempt, _) in ATTEMPTS.items():
-        assert attempt(plain) == "refused", pair
-    wait_for("all of it to be told", lambda: denials(plain).keys() >= ATTEMPTS.keys())
-    return denials(plain)
+
+    def told() -> dict[tuple[str, str], dict[str, Any]]:
+        """All of it, or nothing: what comes within a second of `verify` is left out, so it is tried again."""
+        found = denials(plain)
+        for pair in ATTEMPTS.keys() - found.keys():
+            assert ATTEMPTS[pair][0](plain) == "refused", pair
+        return found if found.keys() >= ATTEMPTS.keys() else {}
+
+    return wait_for("all of it to be told", told)
 
 
 @pytest.mark.parametrize("pair", ATTEMPTS)
@@ -153,7 +179,7 @@ def test_people_are_told_where_to_write_what(plain: Platform, refused: dict[tupl
     assert "post-office → price-list: refused" in told
     assert f"greenfield.yaml:{number + 3}" in told
     assert "    services.post-office.uses.price-list: call\n" in told
-    assert "5 edges are missing" in told
+    assert "6 edges are missing" in told
 
 
 def test_a_stranger_and_plaintext_are_offered_nothing(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from greenfield.components.kafka.topics import topics
-from greenfield.model.denial import FOREIGN, PLATFORMS_OWN, Denial, Line, Log
+from greenfield.model.denial import NOT_ADMITTED, PLATFORMS_OWN, Denial, Line, Log
 from greenfield.model.local import Site
 from greenfield.model.plan import Plan, Resource
 
@@ -62,7 +62,7 @@ def denials(resource: Resource, plan: Plan, lines: Iterable[Line]) -> Iterator[D
             yield _of_others(resource, asked)
     for line in found:
         if _NO_HANDSHAKE.search(line.text):
-            yield Denial("", resource.name, "a connection", why=FOREIGN, last=line.time)
+            yield Denial("", resource.name, "a connection", why=NOT_ADMITTED, last=line.time)
 
 
 def asked_for(line: Line) -> Asked | None:

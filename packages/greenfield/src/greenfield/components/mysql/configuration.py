@@ -19,7 +19,10 @@ _BUFFERS_SHARE = 1 / 4  # of the tier's memory; the server takes it from the sys
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server keeps its data and its configuration, and listens. Paths are absolute; ``share`` its messages."""
+    """Where a server keeps its data and its configuration, and listens. Paths are absolute.
+
+    ``share`` holds its messages, ``plugins`` what it may load, ``errors`` is the log of errors of SQL.
+    """
 
     data: str
     configuration: str
@@ -27,6 +30,16 @@ class Place:
     host: str
     port: int
     share: str
+    plugins: str
+    errors: str
+
+
+def errors(member: str) -> str:
+    """The name of a member's log of errors of SQL, among those of processes: a log of its own, short, that it turns."""
+    return f"{member}-errors"
+
+
+_ERRORS_BYTES, _ERRORS_KEPT = 8 << 20, 1  # the probe writes a line each time, which is 8 MiB in four days
 
 
 def behaviour(size: TierName) -> Mapping[str, Value]:
@@ -63,6 +76,12 @@ def server_settings(place: Place, leaf: Leaf, size: TierName) -> Mapping[str, Va
         "require_secure_transport": "ON",
         **behaviour(size),
         "log_warnings": 1,
+        "plugin_dir": place.plugins,
+        "plugin_load_add": "sql_errlog",
+        "sql_error_log_filename": place.errors,
+        "sql_error_log_warnings": "OFF",
+        "sql_error_log_size_limit": _ERRORS_BYTES,
+        "sql_error_log_rotations": _ERRORS_KEPT,
         "innodb_log_file_size": "48M",
         "innodb_log_buffer_size": "4M",
         "aria_pagecache_buffer_size": "8M",

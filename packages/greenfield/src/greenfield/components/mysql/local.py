@@ -7,7 +7,7 @@ from typing import Any
 
 from greenfield.components.mysql import CLIENT_PORT, Settings, database_name
 from greenfield.components.mysql.accounts import subject
-from greenfield.components.mysql.configuration import Place, first_statements, rendered, server_settings
+from greenfield.components.mysql.configuration import Place, errors, first_statements, rendered, server_settings
 from greenfield.model.content import text
 from greenfield.model.local import (
     Claim,
@@ -30,12 +30,18 @@ from greenfield.programs.stores import administrator, granted_and_revoked, one_n
 
 MARIADB = Tool(
     name="mariadb",
-    sources=(Debian(("mariadb-server-core",), {"mariadbd": "usr/sbin/mariadbd"}),),
+    sources=(
+        Debian(
+            ("mariadb-server-core", "mariadb-server"),  # the second for its plugins
+            {"mariadbd": "usr/sbin/mariadbd"},
+            without=("usr/bin", "etc"),
+        ),
+    ),
     programs=("mariadbd", "mysqld"),
     never_from_path="which statements fill a new server is a matter of its very version",
 )
 
-_SHARE = "usr/share/mysql"
+_SHARE, _PLUGINS = "usr/share/mysql", "usr/lib/mysql/plugin"
 _SYSTEM = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data", "maria_add_gis_sp_bootstrap")
 
 # Fills a new data folder: what mariadb-install-db does, without its help tables, and without any account but the
@@ -103,6 +109,8 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
         host=host,
         port=port,
         share=f"{installed.root}/{_SHARE}",
+        plugins=f"{installed.root}/{_PLUGINS}",
+        errors=f"{site.logs}/{errors(member.name)}.log",
     )
     main, first = f"{place.configuration}/my.cnf", f"{place.configuration}/first.sql"
     configured = server_settings(place, site.leaves[resource.name], settings.size)
@@ -112,7 +120,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
         member=member.name,
         zone=member.zone,
         argv=(installed.programs["mariadbd"], f"--defaults-file={main}"),
-        environment=_environment(site),
+        environment={**_environment(site), "UMASK": ("0600",)},  # the mode of what it writes, its log of errors too
         cwd=place.configuration,
         probe=ExchangeProbe(address=f"unix:{place.socket}", send=text(""), expect="MariaDB"),  # it speaks first
         address=f"{host}:{port}",

@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from greenfield.components.postgres import database_name
-from greenfield.model.denial import DISGUISED, PLAINTEXT, PLATFORMS_OWN, UNSHOWN, Denial, Line, Log, of_handshake
+from greenfield.model.denial import (
+    DISGUISED,
+    PLAINTEXT,
+    PLATFORMS_OWN,
+    UNDECLARED,
+    UNSHOWN,
+    Denial,
+    Line,
+    Log,
+    of_handshake,
+)
 from greenfield.model.local import Site
 from greenfield.model.plan import Plan, Resource
 from greenfield.programs.databases import at_least, sql_access
@@ -86,7 +96,7 @@ def _at_the_door(resource: Resource, entry: Entry) -> Denial | None:
     if match[1] == "no":
         return Denial(entry.user, target or resource.name, asked, why=PLAINTEXT)
     if not target:
-        return Denial(entry.user, resource.name, asked, why="no service may enter a database that is not declared")
+        return Denial(entry.user, resource.name, asked, why=UNDECLARED)
     return Denial(entry.user, target, asked, at_least("read"))
 
 
