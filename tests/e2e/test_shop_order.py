@@ -91,7 +91,7 @@ def test_without_reviews_the_last_price_holds(shop: Platform) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "status"),
-    [({"sku": "rose"}, 409), ({"sku": "../fern"}, 422), ({"quantity": 0}, 422), ({"customer": ""}, 422)],
+    [({"sku": "rose"}, 409), ({"sku": "Fern"}, 422), ({"quantity": 0}, 422), ({"customer": ""}, 422)],
 )
 def test_what_cannot_be_sold_is_no_order(shop: Platform, changes: dict[str, Any], status: int) -> None:
     """A problem that says why."""

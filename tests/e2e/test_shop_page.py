@@ -49,7 +49,8 @@ def focused(page: Page) -> str:
 
 
 def test_a_person_orders_and_sees_what_becomes_of_it(running: Browser, shop: Platform) -> None:
-    """With the mouse; nothing on the way is an error to the browser."""
+    """With the mouse; nothing on the way is an error to the browser, or worth a word to the firewall."""
+    before = scored(shop)
     page = opened(running, shop)
     page.click("[data-sku=monstera] button")
     page.write("Ada Lovelace")
@@ -63,6 +64,13 @@ def test_a_person_orders_and_sees_what_becomes_of_it(running: Browser, shop: Pla
     page.go(shop.status()["urls"]["gateway"])
     wait_for("the order to be shown again", partial(complete, page), 60)
     assert page.complaints() == []
+    assert scored(shop) == before
+
+
+def scored(shop: Platform) -> list[str]:
+    """What the firewall wrote down."""
+    said = (shop.home / "logs" / "waf-0.log").read_text(errors="replace").splitlines()
+    return [line for line in said if line.startswith('{"transaction"')]
 
 
 def test_the_keyboard_alone_is_enough(running: Browser, shop: Platform) -> None:
