@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from greenfield.cli.output import aligned, emit, emit_json, say
 from greenfield.errors import ArgumentError, UnsealedError
 
 if TYPE_CHECKING:
-    from greenfield.targets.kubernetes.sealing import Place, Scope
+    from greenfield.targets.kubernetes.sealing import Place, Scope, Sealed
 
 
 @click.group()
@@ -96,11 +96,8 @@ def unseal(options: Options, keys: tuple[str, ...], names: tuple[str, ...]) -> N
     sealed = sealed_file.read(file)
     if sealed is None:
         raise UnsealedError(f"Nothing is sealed: there is no {file}.", hint="greenfield secrets seal")
-    known = {name for values in sealed.values.values() for name in values}
-    if unknown := sorted(set(names) - known):
-        raise ArgumentError(f"no {unknown[0]!r} is sealed", hint=f"there are {', '.join(sorted(known)) or 'none'}")
     try:
-        values = opened(sealed.only(names or known), _decrypting(keys))
+        values = opened(sealed.only(_chosen(names, sealed)), _decrypting(keys))
     except ValueError as exc:
         raise UnsealedError(f"{file}: {exc}.", hint=_KEYS) from exc
     rows = [{"name": name, "secret": holder, "value": value} for (holder, name), value in values.items()]
@@ -153,6 +150,14 @@ def _encrypting(certificate: str) -> tuple[str, Callable[[bytes, Place], str]]:
         raise ArgumentError(f"{certificate} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise ArgumentError(f"{certificate} is no certificate to seal for: {exc}", hint=_FETCH) from exc
+
+
+def _chosen(names: Collection[str], sealed: Sealed) -> Collection[str]:
+    """These, or all; ArgumentError where one is not among them."""
+    known = {name for values in sealed.values.values() for name in values}
+    if unknown := sorted(set(names) - known):
+        raise ArgumentError(f"no {unknown[0]!r} is sealed", hint=f"there are {', '.join(sorted(known)) or 'none'}")
+    return names or known
 
 
 def _decrypting(keys: Iterable[str]) -> Callable[[str, Place], str]:
