@@ -18,7 +18,11 @@ PACKAGES = Path(__file__).parents[2] / "packages"
 WALL = {"time.time", "time.time_ns", "dt.datetime.now", "datetime.now", "dt.date.today", "date.today"}
 """What reads the clock on the wall."""
 BY_THE_WALL = {
+    "greenfield/assurance/attempts.py": "logs tell when something was refused, so this tells when `verify` asked for it",
+    "greenfield/cli/denied.py": "how long ago something was refused, as logs tell",
+    "greenfield/cli/observed.py": "traces tell when they began",
     "greenfield/components/collector/tasks.py": "a former certificate is admitted until it expires",
+    "greenfield/components/redis/denials.py": "Redis tells how long ago it refused something",
     "greenfield/targets/kubernetes/live/access.py": "a person's certificate may have ended",
     "greenfield/targets/kubernetes/live/api.py": "how far this machine's clock is from the server's, which decides",
     "greenfield/targets/local/pki.py": "a certificate says from when and until when it holds",
