@@ -18,7 +18,7 @@ PACKAGES = Path(__file__).parents[2] / "packages"
 WALL = {"time.time", "time.time_ns", "dt.datetime.now", "datetime.now", "dt.date.today", "date.today"}
 """What reads the clock on the wall."""
 BY_THE_WALL = {
-    "greenfield/assurance/attempts.py": "logs tell when something was refused, so this tells when `verify` asked for it",
+    "greenfield/assurance/attempts.py": "logs tell when something was refused, this when `verify` asked for it",
     "greenfield/cli/denied.py": "how long ago something was refused, as logs tell",
     "greenfield/cli/observed.py": "traces tell when they began",
     "greenfield/components/collector/tasks.py": "a former certificate is admitted until it expires",
