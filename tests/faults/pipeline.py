@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -65,8 +66,7 @@ def consume(manner: str, fate: Fate) -> None:
     name = os.environ["TOPIC_TOPIC"]
     consumer = Consumer({**client(), **FROM_WHERE_IT_WAS})
     left = set(consumer.list_topics(name, PATIENCE_S).topics[name].partitions)
-    # Asked first, as this waits for a group's coordinator that the broker has yet to make.
-    consumer.assign(consumer.committed([TopicPartition(name, partition) for partition in left], PATIENCE_S))
+    consumer.assign(committed(consumer, [TopicPartition(name, partition) for partition in left]))
     with psycopg.connect(os.environ["PURCHASES_URL"]) as session:
         while left:
             message = consumer.poll(PATIENCE_S)
@@ -80,6 +80,21 @@ def consume(manner: str, fate: Fate) -> None:
             fate.strike()
             consumer.commit(message, asynchronous=False)
     consumer.close()
+
+
+def committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Where the group is, asked first and again: the broker may have yet to make or load its coordinator."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            found: list[TopicPartition] = consumer.committed(partitions, PATIENCE_S)
+            return found
+        except KafkaException as exc:
+            if not exc.args[0].retriable() and exc.args[0].code() != KafkaError.NOT_COORDINATOR:
+                raise
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 def effect(session: psycopg.Connection[Any], manner: str, message: Message) -> None:
