@@ -21,6 +21,7 @@ from support.shop import order, placed, wait_complete
 pytestmark = pytest.mark.e2e
 
 SERVICES = {"storefront", "catalog", "billing", "reviews", "invoicer", "projector", "notifier"}
+PROXIES = {"gateway", "waf"}
 TELEMETRY = {"collector", "jaeger", "prometheus"}
 
 
@@ -63,7 +64,7 @@ def together(shop: Platform) -> list[list[str]]:
 
 def group(name: str, resource: str) -> str:
     """Which group a process dies with; a store dies alone."""
-    if name.endswith("-sidecar") or resource == "gateway":
+    if name.endswith("-sidecar") or resource in PROXIES:
         return "proxies"
     if resource in SERVICES:
         return "services"
