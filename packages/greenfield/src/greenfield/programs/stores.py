@@ -1,4 +1,4 @@
-"""What every store does alike on this machine: its administrator, and the two tasks by which its grants come and go."""
+"""What every store does alike on this machine: its administrator, and tasks by which grants and leaves come and go."""
 
 from __future__ import annotations
 
@@ -6,13 +6,39 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from greenfield.errors import UnsupportedError
-from greenfield.model.local import Reconcile, Task
-from greenfield.model.plan import Resource
+from greenfield.model.binding import Leaf
+from greenfield.model.local import Held, Reconcile, Site, Task
+from greenfield.model.plan import Member, Resource
 
 
 def administrator(resource: Resource) -> str:
     """The leaf by which the platform's own tasks enter; no service can have its name."""
     return f"{resource.name}-admin"
+
+
+def tls(leaf: Leaf) -> dict[str, str]:
+    """The paths by which a task shows a leaf, as it is told of them."""
+    return {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
+
+
+def administration(resource: Resource, member: Member, port: str, site: Site) -> dict[str, Any]:
+    """How a task enters the one server of a store as its administrator: ``server`` and ``tls``."""
+    host, number = site.ports[f"{member.name}/{port}"]
+    return {"server": {"host": host, "port": number}, "tls": tls(site.leaves[administrator(resource)])}
+
+
+def shown(
+    resource: Resource, function: str, wanted: Mapping[str, Any], leaves: Iterable[str], after: tuple[str, ...]
+) -> Task:
+    """Has servers that read a certificate again only when they are told so show each of these that was issued anew."""
+    return Task(
+        name=f"{resource.name}-leaf",
+        resource=resource.name,
+        action=Reconcile(function=function, input=wanted),
+        after=after,
+        when="renewed",
+        leaves=tuple(Held(leaf=leaf) for leaf in leaves),
+    )
 
 
 def granted_and_revoked(

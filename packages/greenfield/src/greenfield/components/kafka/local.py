@@ -23,7 +23,6 @@ from greenfield.model.local import (
     Claim,
     ExchangeProbe,
     File,
-    Held,
     LeafClaim,
     PortClaim,
     Process,
@@ -37,6 +36,7 @@ from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.proof import client_tls
 from greenfield.programs import zookeeper
 from greenfield.programs.jvm import APACHE_KAFKA, JAVA, JavaProgram, console_log, properties
+from greenfield.programs.stores import administrator, shown, tls
 
 _PORTS: Mapping[str, int] = {CLIENT_PORT: 9092, "internal": 9093, "controller": 9094}
 _CLASSES = str(PurePath(__file__).with_name("classes.txt"))
@@ -75,7 +75,7 @@ def claims(resource: Resource, plan: Plan) -> Iterable[Claim]:
     for member in resource.members:
         for listener in _listeners(_settings(resource)):
             yield PortClaim(f"{member.name}/{listener}", zone_host(plan.zones, member.zone), _PORTS[listener])
-    admin, internal = f"{resource.name}-admin", f"{resource.name}-internal"
+    admin, internal = administrator(resource), f"{resource.name}-internal"
     internal_identity = platform_identity(plan.name, internal)
     yield LeafClaim(resource.name, resource.name, resource.identity, hosts=hosts, dns=("localhost",))
     yield LeafClaim(internal, internal, internal_identity, authority="platform", hosts=hosts, dns=("localhost",))
@@ -124,7 +124,7 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site, program
             address=site.endpoint(f"{member.name}/{CLIENT_PORT}"),
             send=text(QUESTION),
             expect=ANSWER,
-            tls=client_tls(site.leaves[f"{resource.name}-admin"]),
+            tls=client_tls(site.leaves[administrator(resource)]),
         ),
         address=site.endpoint(f"{member.name}/{CLIENT_PORT}"),
         files=tuple(files),
@@ -138,7 +138,7 @@ def _configuration(resource: Resource, member: Member, plan: Plan, site: Site) -
     settings = _settings(resource)
     listeners = {name: f"{name.upper()}://{site.endpoint(f'{member.name}/{name}')}" for name in _listeners(settings)}
     advertised = [address for name, address in listeners.items() if name != "controller"]
-    administrators = (f"{resource.name}-admin", f"{resource.name}-internal")
+    administrators = (administrator(resource), f"{resource.name}-internal")
     lines: dict[str, str | int | bool] = {
         "listeners": ",".join(listeners.values()),
         "advertised.listeners": ",".join(advertised),
@@ -243,21 +243,15 @@ def _shown(resource: Resource, site: Site) -> Task:
             for name, leaf in leaves.items()
         },
     }
-    return Task(
-        name=f"{resource.name}-leaf",
-        resource=resource.name,
-        action=Reconcile(function=f"{__package__}.tasks:show_leaves", input=wanted),
-        after=tuple(member.name for member in resource.members),
-        when="renewed",
-        leaves=(Held(leaf=resource.name), Held(leaf=f"{resource.name}-internal")),
-    )
+    own = (resource.name, f"{resource.name}-internal")
+    after = tuple(member.name for member in resource.members)
+    return shown(resource, f"{__package__}.tasks:show_leaves", wanted, own, after)
 
 
 def _administration(resource: Resource, site: Site) -> dict[str, Any]:
-    leaf = site.leaves[f"{resource.name}-admin"]
     return {
         "servers": ",".join(site.endpoint(f"{member.name}/{CLIENT_PORT}") for member in resource.members),
-        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+        "tls": tls(site.leaves[administrator(resource)]),
     }
 
 

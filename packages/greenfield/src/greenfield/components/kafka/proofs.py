@@ -23,7 +23,7 @@ from greenfield.components.kafka.topics import consumed
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
 from greenfield.model.proof import Bench, Observation, Proof
-from greenfield.programs.stores import administrator
+from greenfield.programs.stores import administrator, tls
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaException
@@ -276,7 +276,7 @@ def _unless_refused(error: KafkaException) -> Observation:
 
 
 def _client(servers: str, leaf: Leaf) -> AdminClient:
-    return connect(servers, {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key})
+    return connect(servers, tls(leaf))
 
 
 def _servers(resource: Resource, bench: Bench) -> str:

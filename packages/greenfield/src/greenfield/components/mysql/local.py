@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from greenfield.components.mysql import CLIENT_PORT, Settings, database_name
 from greenfield.components.mysql.accounts import subject
@@ -14,11 +13,9 @@ from greenfield.model.local import (
     Command,
     ExchangeProbe,
     File,
-    Held,
     LeafClaim,
     PortClaim,
     Process,
-    Reconcile,
     Site,
     Task,
     ToolClaim,
@@ -26,7 +23,7 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.tool import Debian, Tool
-from greenfield.programs.stores import administrator, granted_and_revoked, one_node
+from greenfield.programs.stores import administration, administrator, granted_and_revoked, one_node, shown
 
 MARIADB = Tool(
     name="mariadb",
@@ -139,30 +136,15 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
 def _shown(resource: Resource, site: Site) -> Task:
     """The server reads its certificate again only when it is told so by SQL."""
     (member,) = resource.members
-    return Task(
-        name=f"{resource.name}-leaf",
-        resource=resource.name,
-        action=Reconcile(function=f"{__package__}.tasks:show_leaf", input=_administration(resource, member, site)),
-        after=(member.name,),
-        when="renewed",
-        leaves=(Held(leaf=resource.name),),
-    )
-
-
-def _administration(resource: Resource, member: Member, site: Site) -> dict[str, Any]:
-    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[administrator(resource)]
-    return {
-        "server": {"host": host, "port": port},
-        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
-    }
+    wanted = administration(resource, member, CLIENT_PORT, site)
+    return shown(resource, f"{__package__}.tasks:show_leaf", wanted, (resource.name,), (member.name,))
 
 
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     (member,) = resource.members
     edges = sorted(plan.edges_to(resource.name))
     wanted = {
-        **_administration(resource, member, site),
+        **administration(resource, member, CLIENT_PORT, site),
         "databases": [database_name(part.name) for part in resource.parts],
         "subjects": {edge.source: subject(plan.name, "service", edge.source) for edge in edges},
         "grants": [[edge.source, database_name(edge.target), edge.access] for edge in edges],

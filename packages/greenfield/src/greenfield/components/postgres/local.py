@@ -24,7 +24,7 @@ from greenfield.model.local import (
 )
 from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.tool import Debian, Installation, Tool, VersionRule
-from greenfield.programs.stores import administrator, granted_and_revoked, one_node
+from greenfield.programs.stores import administration, administrator, granted_and_revoked, one_node
 
 _PROGRAMS = ("postgres", "initdb", "pg_ctl", "psql", "pg_basebackup", "pg_rewind")
 _DEBIAN = "usr/lib/postgresql/15/bin"
@@ -128,11 +128,8 @@ def _process(resource: Resource, member: Member, plan: Plan, site: Site) -> Proc
 
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:
     (member,) = resource.members
-    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[administrator(resource)]
     wanted = {
-        "server": {"host": host, "port": port},
-        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
+        **administration(resource, member, CLIENT_PORT, site),
         "databases": [database_name(part.name) for part in resource.parts],
         "grants": [
             [edge.source, database_name(edge.target), edge.access] for edge in sorted(plan.edges_to(resource.name))

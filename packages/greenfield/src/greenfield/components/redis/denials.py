@@ -19,7 +19,7 @@ from greenfield.components.redis.users import OF_EVERYBODY, prefix
 from greenfield.model.denial import PLATFORMS_OWN, Denial, Log, of_handshake, told
 from greenfield.model.local import Site
 from greenfield.model.plan import Member, Plan, Resource
-from greenfield.programs.stores import administrator
+from greenfield.programs.stores import administration, administrator
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -113,12 +113,9 @@ def _shown(name: str) -> str:
 def _asked(resource: Resource, member: Member, site: Site) -> tuple[list[Entry], Categories]:
     from redis.exceptions import RedisError
 
-    name = administrator(resource)
-    leaf, (host, port) = site.leaves[name], site.ports[f"{member.name}/{CLIENT_PORT}"]
-    tls = {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
-    password = Path(site.secret_file(name)).read_text().strip()
+    password = Path(site.secret_file(administrator(resource))).read_text().strip()
     try:
-        with connect({"server": {"host": host, "port": port}, "tls": tls}, password) as session:
+        with connect(administration(resource, member, CLIENT_PORT, site), password) as session:
             entries = [_entry(record) for record in _acl(session, "LOG")]
             return entries, {name: frozenset(_acl(session, "CAT", name)) for name in _CATEGORIES}
     except RedisError as exc:

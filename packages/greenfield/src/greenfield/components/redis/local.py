@@ -14,11 +14,9 @@ from greenfield.model.local import (
     Claim,
     ExchangeProbe,
     File,
-    Held,
     LeafClaim,
     PortClaim,
     Process,
-    Reconcile,
     SecretClaim,
     Site,
     Task,
@@ -29,7 +27,7 @@ from greenfield.model.plan import Member, Plan, Resource, platform_identity
 from greenfield.model.proof import client_tls
 from greenfield.model.tool import Debian, Tool, VersionRule
 from greenfield.programs.quantities import TierName
-from greenfield.programs.stores import administrator, granted_and_revoked, one_node
+from greenfield.programs.stores import administration, administrator, granted_and_revoked, one_node, shown
 
 _PROGRAMS = ("redis-server", "redis-cli", "redis-sentinel")
 
@@ -126,24 +124,11 @@ def _shown(resource: Resource, site: Site) -> Task:
     """The server reads its certificate again only when its setting is set again, be it to the same."""
     (member,) = resource.members
     wanted = {**_administration(resource, member, site), "settings": _tls(site.leaves[resource.name])}
-    return Task(
-        name=f"{resource.name}-leaf",
-        resource=resource.name,
-        action=Reconcile(function=f"{__package__}.tasks:show_leaf", input=wanted),
-        after=(member.name,),
-        when="renewed",
-        leaves=(Held(leaf=resource.name),),
-    )
+    return shown(resource, f"{__package__}.tasks:show_leaf", wanted, (resource.name,), (member.name,))
 
 
 def _administration(resource: Resource, member: Member, site: Site) -> dict[str, Any]:
-    host, port = site.ports[f"{member.name}/{CLIENT_PORT}"]
-    leaf = site.leaves[administrator(resource)]
-    return {
-        "server": {"host": host, "port": port},
-        "tls": {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key},
-        "password": administrator(resource),
-    }
+    return {**administration(resource, member, CLIENT_PORT, site), "password": administrator(resource)}
 
 
 def _grants(resource: Resource, plan: Plan, site: Site) -> Iterable[Task]:

@@ -16,7 +16,7 @@ from greenfield.components.redis.users import ACTIVE, DRAFT, prefix, rules_by_se
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Resource
 from greenfield.model.proof import Bench, Observation, Proof
-from greenfield.programs.stores import administrator
+from greenfield.programs.stores import administration, administrator
 
 _TIMEOUT_S = 10.0
 _REFUSALS = ("NOAUTH", "NOPERM", "WRONGPASS")
@@ -169,10 +169,9 @@ def _any_more(resource: Resource, bench: Bench, service: str, tried: Callable[[]
     grants = [(edge.source, edge.access) for edge in bench.plan.edges_to(resource.name)]
     secret = Path(bench.site.secret_file(f"{resource.name}.{service}")).read_text().strip()
     wanted = [*ACTIVE, f"#{hashlib.sha256(secret.encode()).hexdigest()}", *rules_by_service(grants)[service]]
-    host, port = bench.site.ports[f"{resource.members[0].name}/{CLIENT_PORT}"]
-    leaf, password = bench.site.leaves[administrator(resource)], Path(bench.site.secret_file(administrator(resource)))
-    tls = {"ca": leaf.ca, "certificate": leaf.certificate, "key": leaf.key}
-    with connect({"server": {"host": host, "port": port}, "tls": tls}, password.read_text().strip()) as session:
+    server = administration(resource, resource.members[0], CLIENT_PORT, bench.site)
+    password = Path(bench.site.secret_file(administrator(resource))).read_text().strip()
+    with connect(server, password) as session:
         kept = set(written(session, service).split())
         declared = set(as_redis_writes(session, wanted, f"{DRAFT}:{service}").split())
     if kept == declared:
