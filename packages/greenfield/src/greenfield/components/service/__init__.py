@@ -149,6 +149,11 @@ class Settings(BaseModel):
         """``accepts`` as methods and paths."""
         return tuple((line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in self.accepts)
 
+    def takes(self, method: str, path: str) -> bool:
+        """Whether a request is one of those that ``accepts`` lists."""
+        taken = [accepted for of, accepted in self.requests if of == method]
+        return any(path == each or (each.endswith("*") and path.startswith(each[:-1])) for each in taken)
+
 
 def parts(name: str, settings: Settings) -> Iterable[Part]:  # noqa: ARG001
     """A service can be called."""

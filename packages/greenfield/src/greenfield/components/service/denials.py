@@ -38,24 +38,18 @@ def denial(resource: Resource, plan: Plan, line: str) -> Denial | None:
         return Denial("", resource.name, "a connection", why=of_handshake(why))
     if said.get("error") != REFUSED_REQUEST or not why.startswith(_BY_THE_MESH):
         return None
-    request = f"{said.get('method')} {str(said.get('path')).partition('?')[0]}"
+    method, path = str(said.get("method")), str(said.get("path")).partition("?")[0]
     source = _name(plan, str(said.get("peer") or ""))
-    accesses, why = _allowing(resource, plan, source, request)
-    return Denial(source, resource.name, request, accesses, why)
+    accesses, why = _allowing(resource, plan, source, method, path)
+    return Denial(source, resource.name, f"{method} {path}", accesses, why)
 
 
-def _allowing(resource: Resource, plan: Plan, source: str, request: str) -> tuple[tuple[str, ...], str]:
+def _allowing(resource: Resource, plan: Plan, source: str, method: str, path: str) -> tuple[tuple[str, ...], str]:
     settings: Settings = resource.settings  # type: ignore[assignment]
     declared = any(edge.source == source and edge.access == "call" for edge in plan.edges_to(resource.name))
-    if declared and settings.requests and not _accepted(settings, request):
-        return (), f"services.{resource.name}.accepts has no line for it; `{request}` would be one"
+    if declared and settings.requests and not settings.takes(method, path):
+        return (), f"services.{resource.name}.accepts has no line for it; `{method} {path}` would be one"
     return ("call",), ""
-
-
-def _accepted(settings: Settings, request: str) -> bool:
-    """Whether a request is one of those that callers are narrowed to."""
-    lines = (f"{method} {path}" for method, path in settings.requests)
-    return any(request.startswith(line[:-1]) if line.endswith("*") else request == line for line in lines)
 
 
 def _name(plan: Plan, identity: str) -> str:

@@ -33,11 +33,11 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
     settings: Settings = resource.settings  # type: ignore[assignment]
     members = bench.plan.resource(edge.source).members
     call = partial(_called, partial(_outbound, bench.site, members, resource.name), resource.name)
-    ends, every = (edge.source, resource.name), partial(_every, call, _declared(settings))
+    ends, every = (edge.source, resource.name), partial(_until, "refused", call, _declared(settings))
     found = [Proof(f"{edge.source} may call {resource.name}", "edge", *ends, "allowed", every)]
     if outside := _undeclared(settings):
         name = f"{edge.source} may not ask more of {resource.name}"
-        found.append(Proof(name, "undeclared", *ends, "refused", partial(_any, call, outside)))
+        found.append(Proof(name, "undeclared", *ends, "refused", partial(_until, "allowed", call, outside)))
     return found
 
 
@@ -89,13 +89,7 @@ def _undeclared(settings: Settings) -> list[Request]:
     for method, path in settings.requests:
         near += [(other, _below(path)) for other in _METHODS]
         near += [(method, beside) for beside in _beside(path)]
-    return [request for request in dict.fromkeys(near) if not _taken(request, settings)]
-
-
-def _taken(request: Request, settings: Settings) -> bool:
-    method, path = request
-    taken = [accepted for of, accepted in settings.requests if of == method]
-    return any(path == each or (each.endswith("*") and path.startswith(each[:-1])) for each in taken)
+    return [request for request in dict.fromkeys(near) if not settings.takes(*request)]
 
 
 def _below(path: str) -> str:
@@ -115,18 +109,10 @@ def _outbound(site: Site, members: Iterable[Member], callee: str) -> list[Addres
     return [outbound(site, member.name, slot, callee) for member in members for slot in SLOTS]
 
 
-def _every(call: Callable[[Request], Observation], requests: Iterable[Request]) -> Observation:
-    """The first of the calls that is refused; else the last."""
+def _until(outcome: Outcome, call: Callable[[Request], Observation], requests: Iterable[Request]) -> Observation:
+    """The first of the calls that comes to that; else the last."""
     for request in requests:
-        if (met := call(request)).outcome == "refused":
-            break
-    return met
-
-
-def _any(call: Callable[[Request], Observation], requests: Iterable[Request]) -> Observation:
-    """The first of the calls that comes through; else the last."""
-    for request in requests:
-        if (met := call(request)).outcome == "allowed":
+        if (met := call(request)).outcome == outcome:
             break
     return met
 
@@ -140,25 +126,29 @@ def _knocked(site: Site, member: Member, requests: Iterable[Request], leaf: Call
     shown, service = leaf(), member.name.rpartition("-")[0]
 
     def knock(request: Request) -> Observation:
-        try:
-            return _asked(first_open(_inbound(site, member), shown), service, request)
-        except ConnectionRefusedError:
-            raise
-        except CLOSED as exc:
-            return Observation("refused", str(exc) or type(exc).__name__)
+        return _unless_closed(lambda: _asked(first_open(_inbound(site, member), shown), service, request))
 
-    return _any(knock, requests)
+    return _until("allowed", knock, requests)
 
 
 def _heard(site: Site, member: Member, leaf: Callable[[], Leaf] | None) -> Observation:
     """Whether a sidecar answers at all who shows this leaf, or none in plaintext: no denial may come so late."""
-    try:
+
+    def hear() -> Observation:
         answer = asked(first_open(_inbound(site, member), leaf() if leaf else None), *_OF_ALL, "localhost")
+        return Observation("allowed", f"answered {answer.status if answer else 'nothing'}")
+
+    return _unless_closed(hear)
+
+
+def _unless_closed(attempt: Callable[[], Observation]) -> Observation:
+    """A refusal where the connection is closed on the way; where nobody listens nothing was proved."""
+    try:
+        return attempt()
     except ConnectionRefusedError:
         raise
     except CLOSED as exc:
         return Observation("refused", str(exc) or type(exc).__name__)
-    return Observation("allowed", f"answered {answer.status if answer else 'nothing'}")
 
 
 def _inbound(site: Site, member: Member) -> list[Address]:
