@@ -8,7 +8,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from greenfield.model.binding import Leaf
+from greenfield.model.denial import Denial
 from greenfield.model.plan import Part, Plan, Resource, Sum
+from greenfield.model.proof import Bench, Observation
 
 ACCESSES = ("read", "write", "own")
 """Weakest first; each includes those before it. ``own`` may change the schema, too."""
@@ -43,6 +46,26 @@ def strongest(accesses: Iterable[str]) -> str:
 def at_least(access: str) -> tuple[str, ...]:
     """The accesses that include this one, weakest first."""
     return ACCESSES[ACCESSES.index(access) :]
+
+
+def no_session(resource: Resource, source: str) -> Denial:
+    """Somebody was not let into a server of databases at all: an access to any one of them would have been enough."""
+    parts = sorted(part.name for part in resource.parts)
+    if len(parts) == 1:
+        return Denial(source, parts[0], "a session", at_least("read"))
+    why = f"whoever may use one of its databases is let in: {', '.join(parts)}"
+    return Denial(source, resource.name, "a session", why=why)
+
+
+def entered_by_others(user: str, bench: Bench, enter: Callable[[Leaf], Observation]) -> Observation:
+    """Whether any other service, or one that is not declared, enters as this user by its own certificate."""
+    others = [service.name for service in bench.plan.of_kind("service") if service.name != user]
+    leaves = {service: bench.service_leaf(service) for service in others}
+    met = Observation("refused", "there is nobody else")
+    for name, leaf in {**leaves, "an undeclared service": bench.stranger_leaf()}.items():
+        if (met := enter(leaf)).outcome == "allowed":
+            return Observation("allowed", f"{name} entered as {user}")
+    return met
 
 
 _CHANGES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "CALL"})

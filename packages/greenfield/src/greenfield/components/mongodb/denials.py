@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from greenfield.components.mongodb import database_name
@@ -16,7 +16,7 @@ from greenfield.components.mongodb.accounts import EXTERNAL
 from greenfield.model.denial import PLATFORMS_OWN, Denial, Line, Log
 from greenfield.model.local import Site
 from greenfield.model.plan import Plan, Resource
-from greenfield.programs.databases import ACCESSES, at_least
+from greenfield.programs.databases import ACCESSES, at_least, no_session
 
 _DENIED = re.compile(r" denied\|([^|]*)\|([^|]+)\|(\w+)\|(\w+)$")
 _SUBJECT = re.compile(r"^CN=([^,]+),OU=(\w+),O=")
@@ -84,11 +84,8 @@ def _by_mongod(line: Line, users: dict[str, str]) -> Iterator[Asked]:
 def denial(resource: Resource, asked: Asked) -> Denial:
     """Which part that was, and what would allow it."""
     parts = {database_name(part.name): part.name for part in resource.parts}
-    if asked.database == EXTERNAL and len(parts) == 1:
-        return Denial(asked.source, next(iter(parts.values())), "a session", at_least("read"), last=asked.time)
     if asked.database == EXTERNAL:
-        why = f"whoever may use one of its databases is let in: {', '.join(sorted(parts.values()))}"
-        return Denial(asked.source, resource.name, "a session", why=why, last=asked.time)
+        return replace(no_session(resource, asked.source), last=asked.time)
     words = f"{asked.command} in database {asked.database}"
     if asked.database in parts and asked.access in ACCESSES:
         accesses = at_least(asked.access)

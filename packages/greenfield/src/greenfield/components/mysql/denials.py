@@ -14,7 +14,7 @@ from greenfield.components.mysql.configuration import errors
 from greenfield.model.denial import NOT_ADMITTED, PLATFORMS_OWN, UNDECLARED, Denial, Log, told
 from greenfield.model.local import Site
 from greenfield.model.plan import Plan, Resource
-from greenfield.programs.databases import at_least, sql_access
+from greenfield.programs.databases import at_least, no_session, sql_access
 
 _ERROR = re.compile(r"^\S+ +\S+ (\S*)\[([^\]]*)\] @ .*? ERROR (\d+): (.*?) : (.*)$")
 _DATABASE = re.compile(r" to database '([^']*)'")
@@ -58,13 +58,9 @@ def denial(resource: Resource, plan: Plan, line: str) -> Denial | None:
 
 def _at_the_door(resource: Resource, plan: Plan, name: str) -> Denial:
     """An account is made with a service's first edge, and opened by that service's certificate alone."""
-    parts = sorted(part.name for part in resource.parts)
     if any(edge.source == name for edge in plan.edges_to(resource.name)):
         return Denial(name, resource.name, f"a session as {name}", why=NOT_SHOWN)
-    if len(parts) == 1:
-        return Denial(name, parts[0], "a session", at_least("read"))
-    why = f"whoever may use one of its databases is let in: {', '.join(parts)}"
-    return Denial(name, resource.name, "a session", why=why)
+    return no_session(resource, name)
 
 
 def _of_database(resource: Resource, name: str, database: str, statement: str) -> Denial:

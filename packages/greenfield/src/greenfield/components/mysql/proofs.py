@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from greenfield.components.mysql.accounts import ADMINISTRATOR, PRIVILEGES, iden
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.proof import Bench, Observation, Proof
-from greenfield.programs.databases import strongest
+from greenfield.programs.databases import entered_by_others, strongest
 
 if TYPE_CHECKING:
     from pymysql.connections import Connection
@@ -76,8 +76,7 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
     if edge.access != held:
         return [works]
     only = partial(_may_more, door, held, _declared(resource, edge.source, bench.plan))
-    others = [service.name for service in bench.plan.of_kind("service") if service.name != edge.source]
-    posing = partial(_entered_by_any, door, bench, others)
+    posing = partial(entered_by_others, edge.source, bench, lambda leaf: _enter(replace(door, leaf=leaf)))
     return [
         works,
         _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, only),
@@ -139,16 +138,6 @@ def _enter(door: Door) -> Observation:
             return Observation("allowed", f"{door.user} entered")
     except pymysql.MySQLError as exc:
         return _judged(exc)
-
-
-def _entered_by_any(door: Door, bench: Bench, services: Iterable[str]) -> Observation:
-    """Whether any of the services, or one that is not declared, enters as the door's user."""
-    leaves = {service: bench.service_leaf(service) for service in services}
-    met = Observation("refused", "there is nobody else")
-    for name, leaf in {**leaves, "an undeclared service": bench.stranger_leaf()}.items():
-        if (met := _enter(replace(door, leaf=leaf))).outcome == "allowed":
-            return Observation("allowed", f"{name} entered as {door.user}")
-    return met
 
 
 def _may(door: Door, access: str) -> Observation:

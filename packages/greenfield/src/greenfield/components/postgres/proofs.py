@@ -14,7 +14,7 @@ from greenfield.components.postgres.roles import ADMINISTRATOR, group
 from greenfield.model.binding import Leaf
 from greenfield.model.plan import Edge, Plan, Resource
 from greenfield.model.proof import Bench, Observation, Proof
-from greenfield.programs.databases import ACCESSES, strongest
+from greenfield.programs.databases import ACCESSES, entered_by_others, strongest
 
 if TYPE_CHECKING:
     import psycopg
@@ -104,8 +104,7 @@ def grants(resource: Resource, edge: Edge, bench: Bench) -> list[Proof]:
     if edge.access != held:
         return [works]
     only = partial(_attempt, door, _BEYOND[held], _roles(resource, edge.source, bench.plan))
-    others = [service.name for service in bench.plan.of_kind("service") if service.name != edge.source]
-    posing = partial(_entered_by_any, door, bench, others)
+    posing = partial(entered_by_others, edge.source, bench, lambda leaf: _enter(replace(door, leaf=leaf)))
     return [
         works,
         _refused(f"{edge.source} may only {held} {edge.target}", "undeclared", door, only),
@@ -171,16 +170,6 @@ def _enter(door: Door) -> Observation:
             return Observation("allowed", f"pg_hba.conf let {door.user} pass, though the database did not")
         return _unless_refused(exc)
     return Observation("allowed", f"a session as {door.user} began")
-
-
-def _entered_by_any(door: Door, bench: Bench, services: Iterable[str]) -> Observation:
-    """Whether any of the services, or one that is not declared, enters as the door's user."""
-    leaves = {service: bench.service_leaf(service) for service in services}
-    met = Observation("refused", "there is nobody else")
-    for name, leaf in {**leaves, "an undeclared service": bench.stranger_leaf()}.items():
-        if (met := _enter(replace(door, leaf=leaf))).outcome == "allowed":
-            return Observation("allowed", f"{name} entered as {door.user}")
-    return met
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
