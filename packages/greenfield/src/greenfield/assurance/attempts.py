@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from greenfield.model.denial import Line
-from greenfield.targets.local import logs
+from greenfield.targets.local import logs, reading
 
 NAME: Final = "verify"
 """The log's, among those of processes: `greenfield logs verify` shows it."""
@@ -43,6 +43,11 @@ def _write(folder: Path, words: str) -> None:
         os.write(descriptor, f"{now} {words}\n".encode())
     finally:
         os.close(descriptor)
+
+
+def remembered(folder: Path) -> list[Span]:
+    """When attempts were made, as the log in ``folder`` tells."""
+    return spans(Line(line.time, line.text) for line in reading.last_lines(folder, [NAME], None))
 
 
 def spans(lines: Iterable[Line]) -> list[Span]:

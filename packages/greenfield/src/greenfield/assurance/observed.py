@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,33 +66,39 @@ def moment(seconds: float) -> str:
 
 def look(plan: Plan, ask: Ask, period: tuple[float, float], attempts: Sequence[Attempts]) -> Look:
     """Reads the newest traces of every service that the store knows, within ``period``."""
-    found: dict[str, list[Span]] = {}
-    cut: list[str] = []
-    for service in ask(SERVICES).get("data") or ():
-        traces: dict[str, list[Span]] = {}
-        for span in spans(ask(newest(service, MOST_TRACES, *period))):
-            traces.setdefault(span.trace, []).append(span)
-        found |= traces
-        if len(traces) >= MOST_TRACES:
-            cut.append(service)
+    by_service = {service: _traces(ask, service, period) for service in ask(SERVICES).get("data") or ()}
+    found = {identity: trace for traces in by_service.values() for identity, trace in traces.items()}
     kept = [trace for trace in found.values() if not within(min(span.start for span in trace), attempts)]
-    starts = [span.start for trace in kept for span in trace]
-    telling = {span.service for trace in kept for span in trace if not span.by_sidecar}
+    cut = sorted(service for service, traces in by_service.items() if len(traces) >= MOST_TRACES)
+    return _seen_in(plan, kept, len(found) - len(kept), tuple(cut))
+
+
+def _seen_in(plan: Plan, traces: Sequence[Sequence[Span]], by_verify: int, cut: tuple[str, ...]) -> Look:
+    parts = {part.name for resource in plan.resources for part in resource.parts}
+    starts = [span.start for trace in traces for span in trace]
+    telling = {span.service for trace in traces for span in trace if not span.by_sidecar}
     return Look(
-        uses=tuple(use for trace in kept for use in _uses(plan, trace)),
-        traces=len(kept),
+        uses=tuple(use for trace in traces for use in _uses(parts, trace)),
+        traces=len(traces),
         begin=min(starts, default=0.0),
         end=max(starts, default=0.0),
-        by_verify=len(found) - len(kept),
+        by_verify=by_verify,
         silent=tuple(service.name for service in plan.of_kind("service") if service.name not in telling),
-        cut=tuple(sorted(cut)),
+        cut=cut,
     )
 
 
-def _uses(plan: Plan, trace: Sequence[Span]) -> Iterator[Use]:
+def _traces(ask: Ask, service: str, period: tuple[float, float]) -> dict[str, list[Span]]:
+    """The newest in which a service took part, by their ids."""
+    found: dict[str, list[Span]] = {}
+    for span in spans(ask(newest(service, MOST_TRACES, *period))):
+        found.setdefault(span.trace, []).append(span)
+    return found
+
+
+def _uses(parts: Collection[str], trace: Sequence[Span]) -> Iterator[Use]:
     """What the spans of one trace tell. What failed, or was refused, used nothing."""
     by_id = {span.id: span for span in trace}
-    parts = {part.name for resource in plan.resources for part in resource.parts}
     for span in trace:
         if span.failed:
             continue

@@ -10,7 +10,7 @@ import click
 
 from greenfield.cli.options import Options, with_options
 from greenfield.cli.output import emit, emit_json
-from greenfield.errors import ArgumentError, NotRunningError
+from greenfield.errors import ArgumentError
 
 if TYPE_CHECKING:
     from greenfield.assurance.verify import Check
@@ -61,13 +61,9 @@ def verify(
 
 
 def _status(options: Options) -> Mapping[str, Any]:
-    from greenfield.cli.prepared import paths_of
-    from greenfield.targets.local import client
+    from greenfield.cli.prepared import paths_of, running
 
-    supervisor = client.connect(paths_of(options))
-    if supervisor is None:
-        raise NotRunningError("Nothing runs here.", hint="greenfield up")
-    return supervisor.status()
+    return running(paths_of(options)).status()
 
 
 def _tried(options: Options, status: Mapping[str, Any], edge: str | None, junit: Path | None, *, strict: bool) -> bool:

@@ -10,7 +10,6 @@ import click
 
 from greenfield.cli.options import Options
 from greenfield.cli.output import emit, emit_json, say
-from greenfield.errors import NotRunningError
 
 if TYPE_CHECKING:
     from greenfield.assurance.denied import Refusal, Report
@@ -38,14 +37,12 @@ def show(options: Options) -> None:
 
 def _found(options: Options) -> tuple[Declaration, Report]:
     from greenfield.assurance import attempts, denied
-    from greenfield.cli.prepared import compiled, paths_of, prepared_site
+    from greenfield.cli.prepared import compiled, paths_of, prepared_site, running
     from greenfield.model.denial import Line
-    from greenfield.targets.local import client, reading
+    from greenfield.targets.local import reading
 
     paths = paths_of(options)
-    if (supervisor := client.connect(paths)) is None:
-        raise NotRunningError("Nothing runs here.", hint="greenfield up")
-    wanted = compiled(options, supervisor.status()["scale"])
+    wanted = compiled(options, running(paths).status()["scale"])
     _, plan, site = prepared_site(wanted, paths, running=True)
 
     zone = reading.zone_of_programs()
@@ -53,7 +50,7 @@ def _found(options: Options) -> tuple[Declaration, Report]:
     def log(process: str) -> Iterable[Line]:
         return (Line(line.time, line.text) for line in reading.last_lines(paths.logs, [process], None, zone))
 
-    tried = attempts.spans(log(attempts.NAME))
+    tried = attempts.remembered(paths.logs)
     return wanted.declaration, denied.report(plan, wanted.catalogue, site, log, tried)
 
 

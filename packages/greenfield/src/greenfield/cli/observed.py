@@ -33,13 +33,10 @@ def show(options: Options, status: Mapping[str, Any], since_s: float, *, strict:
 def _looked(options: Options, status: Mapping[str, Any], since_s: float) -> tuple[float, Look, list[Check]]:
     from greenfield.assurance import attempts, observed
     from greenfield.cli.prepared import compiled, paths_of
-    from greenfield.model.denial import Line
     from greenfield.programs.telemetry import told
-    from greenfield.targets.local import reading
 
     plan = compiled(options, status["scale"]).plan
-    folder = paths_of(options).logs
-    tried = attempts.spans(Line(line.time, line.text) for line in reading.last_lines(folder, [attempts.NAME], None))
+    tried = attempts.remembered(paths_of(options).logs)
     now = time.time()
     seen = observed.look(plan, _asking(status), (now - since_s if since_s else 0.0, now), tried)
     return told(plan).sample, seen, observed.checks(plan, seen)

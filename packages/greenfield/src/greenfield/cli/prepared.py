@@ -17,15 +17,16 @@ from greenfield.cli.catalogue import catalogue
 from greenfield.cli.options import Options
 from greenfield.cli.output import say
 from greenfield.cli.reading import read_declaration, require_workable
-from greenfield.errors import ArgumentError, StateError
+from greenfield.errors import ArgumentError, NotRunningError, StateError
 from greenfield.model.component import Catalogue
 from greenfield.model.declaration import Declaration
 from greenfield.model.local import Graph, Site
 from greenfield.model.plan import Plan
 from greenfield.model.quantity import Range, seconds
 from greenfield.plan.compile import compile_plan
+from greenfield.targets.local import client, spawn
 from greenfield.targets.local import graph as graphs
-from greenfield.targets.local import spawn
+from greenfield.targets.local.client import Supervisor
 from greenfield.targets.local.paths import StatePaths, make_folders
 from greenfield.targets.local.pki import VALIDITY
 from greenfield.targets.local.site import Host, fulfil, runnable
@@ -121,6 +122,13 @@ def _host(declaration: Declaration, paths: StatePaths, *, new_ports: bool) -> Ho
         begin=lambda tools: begin(cache, declaration, paths, tools),
         leaf_life=_leaf_life(os.environ),
     )
+
+
+def running(paths: StatePaths) -> Supervisor:
+    """The supervisor; NotRunningError where there is none."""
+    if (supervisor := client.connect(paths)) is None:
+        raise NotRunningError("Nothing runs here.", hint="greenfield up")
+    return supervisor
 
 
 def _leaf_life(environment: Mapping[str, str]) -> dt.timedelta:

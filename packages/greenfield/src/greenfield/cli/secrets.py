@@ -116,15 +116,13 @@ def rotate(options: Options, names: tuple[str, ...]) -> None:
     The old password holds until the service runs with the new one, and no longer.
     """
     from greenfield.cli.lifecycle import up
-    from greenfield.cli.prepared import Compiled, paths_of
-    from greenfield.errors import NotRunningError
+    from greenfield.cli.prepared import Compiled, paths_of, running
     from greenfield.model.local import SecretClaim
-    from greenfield.targets.local import client, secrets
+    from greenfield.targets.local import secrets
     from greenfield.targets.local.site import claims_of
 
     paths = paths_of(options)
-    if client.connect(paths) is None:
-        raise NotRunningError("Nothing runs here.", hint="greenfield up")
+    running(paths)
 
     def renew(wanted: Compiled) -> None:
         claims = claims_of(wanted.plan, wanted.catalogue)
