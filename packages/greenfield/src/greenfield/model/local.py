@@ -12,6 +12,9 @@ from greenfield.model.binding import Binding, Leaf
 from greenfield.model.content import Content, Secret
 from greenfield.model.tool import Installation, Tool
 
+LEAF_LIFE_S = 86_400.0
+"""How long a leaf holds, where nobody asks for less: a day."""
+
 # --- claims: what a component asks of the machine before it can say how it runs -------------------------------------
 
 
@@ -122,7 +125,7 @@ class Site:
     bindings: Mapping[tuple[str, str], Binding] = field(default_factory=dict)
     caller: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
-    leaf_life_s: float = 86400.0
+    leaf_life_s: float = LEAF_LIFE_S
 
     def endpoint(self, name: str) -> str:
         """A claimed port as ``host:port``."""
@@ -341,7 +344,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     remember: Mapping[str, tuple[str, int]]
     scale: Mapping[str, int] = {}
     leaves: tuple[LeafClaim, ...] = ()
-    leaf_life_s: float = 86400.0
+    leaf_life_s: float = LEAF_LIFE_S
 
 
 def zone_host(zones: tuple[str, ...], zone: str) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from greenfield.errors import ClaimError
 from greenfield.model.binding import Leaf
-from greenfield.model.local import LeafClaim
+from greenfield.model.local import LEAF_LIFE_S, LeafClaim
 from greenfield.targets.local.private import owned, private_folder, write_new, write_private
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Authority = Literal["services", "platform"]
 AUTHORITIES: Final[tuple[Authority, ...]] = ("services", "platform")
 
-VALIDITY: Final = dt.timedelta(days=1)
+VALIDITY: Final = dt.timedelta(seconds=LEAF_LIFE_S)
 """How long a leaf holds. It is renewed by half of that, so a platform may stand still for half a day and be whole."""
 
 _AUTHORITY_VALIDITY: Final = dt.timedelta(days=3650)
